@@ -1,0 +1,1 @@
+"""What several faces share, and none of them owns."""

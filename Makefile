@@ -1,0 +1,74 @@
+# Every target sets up what it needs: Python 3.11 or newer, make and a network are enough.
+PYTHON ?= python3
+VENV := .venv
+LOWEST := .venv-lowest
+BIN := $(VENV)/bin
+PIP := python -m pip --disable-pip-version-check
+SEEDS ?= 25
+
+.PHONY: demo test check soak bench lint types rooms schema lowest wheel fresh clean
+
+demo: $(VENV)/.ready
+	$(BIN)/langwire demo
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+# What CI runs, in this order.
+check: lint types rooms schema coverage lowest wheel
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready
+	$(BIN)/pyright
+
+rooms: $(VENV)/.ready
+	$(BIN)/lint-imports
+
+schema: $(VENV)/.ready
+	$(BIN)/python -m langwire.core.schema --check
+
+# `make test`, measured: every branch of the core must be taken.
+coverage: $(VENV)/.ready
+	$(BIN)/coverage erase
+	$(MAKE) test PYTEST_ADDOPTS="--cov=langwire --cov-branch --cov-report="
+	$(BIN)/coverage report --include='src/langwire/core/*,src/langwire/events.py' --fail-under=100
+	$(BIN)/coverage report --fail-under=95
+
+# The lowest LangGraph that is supported.
+lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest
+
+# The tests that use the package from outside, against the wheel as a user installs it.
+wheel: $(VENV)/.ready
+	rm -rf dist build/wheel
+	$(BIN)/python -m build --outdir dist . >/dev/null
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/$(PIP) install -q -r constraints/newest.txt
+	build/wheel/bin/$(PIP) install -q --no-deps dist/*.whl
+	cd build && wheel/bin/python -m pytest -c ../pyproject.toml --rootdir .. ../tests/commands ../tests/sessions ../tests/packaging
+
+# Long counts: run by hand before a change to the core is called done.
+soak: $(VENV)/.ready
+	LANGWIRE_SOAK=1 $(BIN)/python -m pytest tests/core -m soak --timeout 3000
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m benchmarks
+
+$(VENV)/.ready: constraints/newest.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "langwire needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/$(PIP) install -q -r constraints/newest.txt
+	$(BIN)/$(PIP) install -q --no-deps -e .
+	touch $@
+
+$(LOWEST)/.ready: constraints/lowest.txt pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/$(PIP) install -q -r constraints/lowest.txt
+	$(LOWEST)/bin/$(PIP) install -q --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(LOWEST) build dist .coverage .pytest_cache .ruff_cache .hypothesis

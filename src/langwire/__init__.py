@@ -1,0 +1,75 @@
+"""LangGraph on the wire: one typed event stream from any LangGraph agent, read by every surface.
+
+Names are imported when they are first used: `import langwire` loads neither langchain nor langgraph.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langwire.adapters.plain import PlainAdapter as PlainAdapter
+    from langwire.core.conformance import check as check
+    from langwire.core.interrupts import approve as approve
+    from langwire.core.interrupts import edit as edit
+    from langwire.core.interrupts import reject as reject
+    from langwire.core.interrupts import respond as respond
+    from langwire.core.parser import StreamParser as StreamParser
+    from langwire.core.transcript import Transcript as Transcript
+    from langwire.errors import LangwireError as LangwireError
+    from langwire.sessions.graph import arun as arun
+    from langwire.sessions.graph import astream as astream
+    from langwire.sessions.graph import resume_command as resume_command
+    from langwire.sessions.graph import run as run
+    from langwire.sessions.graph import stream as stream
+
+_HOMES = {
+    "LangwireError": "langwire.errors",
+    "PlainAdapter": "langwire.adapters.plain",
+    "StreamParser": "langwire.core.parser",
+    "Transcript": "langwire.core.transcript",
+    "approve": "langwire.core.interrupts",
+    "arun": "langwire.sessions.graph",
+    "astream": "langwire.sessions.graph",
+    "check": "langwire.core.conformance",
+    "edit": "langwire.core.interrupts",
+    "reject": "langwire.core.interrupts",
+    "respond": "langwire.core.interrupts",
+    "resume_command": "langwire.sessions.graph",
+    "run": "langwire.sessions.graph",
+    "stream": "langwire.sessions.graph",
+}
+
+__all__ = [
+    "LangwireError",
+    "PlainAdapter",
+    "StreamParser",
+    "Transcript",
+    "__version__",
+    "approve",
+    "arun",
+    "astream",
+    "check",
+    "edit",
+    "reject",
+    "respond",
+    "resume_command",
+    "run",
+    "stream",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("langwire")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'langwire' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

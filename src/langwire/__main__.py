@@ -1,0 +1,7 @@
+"""`python -m langwire`, for where the `langwire` script is not on the path."""
+
+import sys
+
+from langwire.commands import main
+
+sys.exit(main())

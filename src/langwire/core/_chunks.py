@@ -1,0 +1,160 @@
+"""Knows the shapes in which LangGraph yields stream chunks, and nothing of what is in them.
+
+`graph.stream` gives a chunk one of five shapes, by how it was called (`langgraph/pregel/main.py`, `_output`):
+
+| call | chunk |
+|---|---|
+| `stream_mode="x"` | `data` |
+| `stream_mode="x", subgraphs=True` | `(lane, data)` |
+| `stream_mode=["x", …]` | `(mode, data)` |
+| `stream_mode=["x", …], subgraphs=True` | `(lane, mode, data)` |
+| `version="v2"` | `{"type": mode, "ns": lane, "data": data}`, with `"interrupts"` beside `values` |
+
+A remote graph called with a list of modes and without subgraphs yields a named tuple `(event, data, id)`
+instead of `(mode, data)`; a remote v2 part has lists where a local one has tuples. A caller who says how the
+graph was called gets exact reading. Without that the shape is told from the chunk, which cannot be right for
+`values` and `custom` chunks that come bare: those read as `updates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeGuard, cast
+
+from langwire.core._guards import is_list, is_mapping
+from langwire.errors import UnknownChunk, UsageError
+from langwire.events import Lane
+
+Chunk: TypeAlias = tuple[str, Lane, Any, Sequence[Any]]
+"""mode, lane, data, and the interrupts that a v2 `values` part carries beside its data."""
+
+MODES = frozenset({"values", "updates", "messages", "custom", "tasks", "checkpoints", "debug", "tools"})
+
+
+def chunk_reader(
+    modes: str | Sequence[str] | None, subgraphs: bool | None, version: str | None
+) -> Callable[[Any], Chunk]:
+    """Return the function that reads the chunks of a stream that was asked for in this way.
+
+    `modes`, `subgraphs` and `version` are what the graph was called with; `None` means unknown, and then
+    each chunk's own shape decides. Raises `UsageError` for a call that LangGraph does not answer readably.
+    """
+    if version not in (None, "v1", "v2"):
+        raise UsageError(
+            f"version {version!r} of LangGraph's stream cannot be read: call the graph with version='v1' or 'v2'"
+        )
+    if modes is not None and not isinstance(modes, str | list):
+        raise UsageError(
+            f"stream modes came as a {type(modes).__name__}, for which LangGraph yields chunks without their mode: "
+            "pass a list, to the graph and to the parser"
+        )
+    if modes is None or version == "v2":
+        return detect
+    if isinstance(modes, str):
+        return _bare(modes, subgraphs)
+    return _listed_with_lane if subgraphs else detect
+
+
+def _bare(mode: str, subgraphs: bool | None) -> Callable[[Any], Chunk]:
+    """Chunks of one mode given as a string: the data alone, or (lane, data)."""
+
+    def read(raw: Any) -> Chunk:
+        if subgraphs is not False and is_list(raw) and len(raw) == 2 and _is_lane(raw[0]):
+            return mode, tuple(raw[0]), raw[1], ()
+        if subgraphs:
+            raise unknown(raw)
+        return mode, (), raw, ()
+
+    return read
+
+
+def _listed_with_lane(raw: Any) -> Chunk:
+    """The shape that `langwire` itself asks for, read without a detour."""
+    if is_list(raw) and len(raw) == 3 and type(raw[0]) is tuple and type(raw[1]) is str:
+        return raw[1], cast("Lane", raw[0]), raw[2], ()
+    return detect(raw)
+
+
+def detect(raw: Any) -> Chunk:
+    """Read a chunk by its shape alone. Raises `UnknownChunk` for a shape that LangGraph does not yield."""
+    if is_mapping(raw):
+        return _detect_mapping(raw)
+    if is_list(raw) and isinstance(raw, tuple):
+        if len(raw) == 3 and _is_lane(raw[0]) and isinstance(raw[1], str):
+            return raw[1], tuple(raw[0]), raw[2], ()
+        if len(raw) == 2:
+            return _detect_pair(raw)
+    elif hasattr(raw, "_fields"):
+        return _remote_part(raw)
+    raise unknown(raw)
+
+
+def _detect_pair(raw: Sequence[Any]) -> Chunk:
+    first, data = raw
+    if isinstance(first, str):
+        return first, (), data, ()
+    if _is_lane(first):
+        mode, _, data, interrupts = _detect_data(data)
+        return mode, tuple(first), data, interrupts
+    if is_mapping(data):
+        return "messages", (), raw, ()
+    raise unknown(raw)
+
+
+def _detect_mapping(raw: Mapping[str, Any]) -> Chunk:
+    mode: Any = raw.get("type")
+    lane: Any = raw.get("ns")
+    if isinstance(mode, str) and lane is not None and _is_lane(lane) and "data" in raw:
+        return mode, tuple(lane), raw["data"], raw.get("interrupts") or ()
+    if mode == "event" and "method" in raw:
+        raise UnknownChunk(
+            "cannot read an event of LangGraph's v3 stream: "
+            "call graph.stream or graph.astream, with version='v1' or 'v2'"
+        )
+    return _detect_data(raw)
+
+
+def _detect_data(data: Any) -> Chunk:
+    """Tell the mode of data that came without one; `updates` where the data does not tell."""
+    if is_list(data) and len(data) == 2:
+        return "messages", (), data, ()
+    if not is_mapping(data):
+        raise unknown(data)
+    for mode, keys in _TELLING_KEYS:
+        if keys <= data.keys():
+            return mode, (), data, ()
+    return "updates", (), data, ()
+
+
+_TELLING_KEYS = (
+    ("debug", {"step", "timestamp", "type", "payload"}),
+    ("checkpoints", {"config", "values", "metadata", "next"}),
+    ("tasks", {"id", "name", "triggers"}),
+    ("tasks", {"id", "name", "result", "interrupts"}),
+    ("tools", {"event", "tool_call_id"}),
+)
+
+
+def _remote_part(part: Any) -> Chunk:
+    """A remote graph's `StreamPart(event, data, id)`, whose event may hold the lane: `updates|child:1|leaf:2`."""
+    event = getattr(part, "event", None)
+    if not isinstance(event, str):
+        raise unknown(part)
+    mode, *lane = event.split("|")
+    return mode, tuple(lane), part.data, ()
+
+
+def _is_lane(value: Any) -> TypeGuard[Sequence[str]]:
+    return is_list(value) and all(isinstance(segment, str) for segment in value)
+
+
+def unknown(raw: Any) -> UnknownChunk:
+    """Return the error that names a chunk nobody can read."""
+    try:
+        shown = f"{raw!r:.80}"
+    except Exception:  # the repr of a foreign object may fail in any way
+        shown = "(its repr fails)"
+    return UnknownChunk(
+        f"cannot read a {type(raw).__name__} as a LangGraph stream chunk: expected what graph.stream or graph.astream "
+        f"yields, got {shown}"
+    )

@@ -1,0 +1,16 @@
+"""Narrows values of foreign make, so that the rest of the core is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
+
+
+def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Return whether `value` is a mapping; its keys are taken for strings."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Return whether `value` is a list or a plain tuple (a named tuple is a record, not a list)."""
+    return isinstance(value, list) or type(value) is tuple

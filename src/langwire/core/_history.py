@@ -1,0 +1,222 @@
+"""Knows which messages of a thread have been told, which were there before, and which left.
+
+A message is known by its id and lane: a parent graph repeats what its child told, so a message told in a lane
+is known in the lanes above and below it, but not in its siblings. Messages without an id are known by
+identity, else by role and content, once for each stream mode that carries them.
+
+What was there before the turn is learned from the inputs of its nodes (stream mode `tasks`). Those lists are
+kept unread until a finished message turns up whose id is new, and then only their new end is read: the cost
+of a turn does not grow with the length of its thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from langwire.core._calls import Call, related
+from langwire.core._messages import Fields, calls_of, coerce, fields_of, role_of, text_of
+from langwire.events import Lane, Source
+
+
+class Known:
+    """One message: told in this turn (`source` is set) or there before it."""
+
+    __slots__ = (
+        "_text",
+        "calls",
+        "counted",
+        "kept",
+        "lane",
+        "message_id",
+        "modes",
+        "raw",
+        "removed",
+        "source",
+    )
+
+    def __init__(self, message_id: str, lane: Lane, raw: Any, source: Source | None = None) -> None:
+        self.message_id, self.lane, self.raw, self.source = message_id, lane, raw, source
+        self._text: list[str] | str | None = None
+        self.calls: list[Call] = []
+        self.counted = False
+        """Whether its usage has been told."""
+        self.kept = False
+        """Whether the graph's state has been seen to hold it."""
+        self.removed = False
+        self.modes: set[str] | None = None
+        """For a message without an id: the stream modes that have shown it."""
+
+    def say(self, text: list[str] | str) -> None:
+        """Set what the message reads as told: a list is joined when it is asked for."""
+        self._text = text
+
+    @property
+    def text(self) -> str:
+        """What the message reads, as far as it has been told."""
+        if isinstance(self._text, list):
+            self._text = "".join(self._text)
+        elif self._text is None:
+            fields = coerce(self.raw)
+            self._text = text_of(fields) if fields is not None else ""
+        return self._text
+
+
+class History:
+    """All messages of a thread that a turn has met."""
+
+    __slots__ = ("_by_id", "_by_object", "_lists", "_members", "_nameless", "_unread")
+
+    def __init__(self, known: Sequence[Any]) -> None:
+        self._by_id: dict[str, list[Known]] = {}
+        self._by_object: dict[int, Known] = {}
+        self._nameless: list[Known] = []
+        self._members: dict[Lane, dict[str, None]] = {}
+        self._unread: dict[Lane, Sequence[Any]] = {}
+        self._lists: dict[Lane, Sequence[Any]] = {}
+        if known:
+            self.offer((), known)
+
+    def offer(self, lane: Lane, messages: Sequence[Any]) -> None:
+        """Take a list of messages that a lane's state held before; read only when it is needed."""
+        self._unread[lane] = messages
+
+    def withdraw(self, lane: Lane) -> None:
+        """Forget the list that was offered last, if it has not been read."""
+        self._unread.pop(lane, None)
+
+    # -------------------------------------------------------------- finding
+
+    def find_object(self, raw: Any) -> Known | None:
+        """Return the known message that is this very object."""
+        known = self._by_object.get(id(raw))
+        return known if known is not None and known.raw is raw else None
+
+    def find(self, lane: Lane, message_id: str, text: str | None = None) -> Known | None:
+        """Return the message with this id that is known in `lane`; among several the one that reads `text`."""
+        known = self._find(lane, message_id, text)
+        if known is None and self._unread:
+            self._read_lists()
+            known = self._find(lane, message_id, text)
+        return known or self._find_renamed(lane, message_id)
+
+    def _find(self, lane: Lane, message_id: str, text: str | None) -> Known | None:
+        near = [known for known in self._by_id.get(message_id, ()) if related(known.lane, lane)]
+        if len(near) > 1 and text is not None:
+            near.sort(key=lambda known: known.text != text)
+        return near[0] if near else None
+
+    def _find_renamed(self, lane: Lane, message_id: str) -> Known | None:
+        """LangGraph gives a message its id in place, after it was told without one."""
+        for known in self._nameless:
+            fields = fields_of(known.raw)
+            if fields is not None and fields.get("id") == message_id and related(known.lane, lane):
+                return self.name(known, message_id)
+        return None
+
+    def find_alike(self, lane: Lane, fields: Fields, mode: str) -> Known | None:
+        """Return a message told without an id that reads like this one and that `mode` has not shown yet."""
+        role, text = role_of(fields), text_of(fields)
+        call_ids = [call[0] for call in calls_of(fields)]
+        for known in self._nameless:
+            if known.modes is None or mode in known.modes or not related(known.lane, lane):
+                continue
+            other = coerce(known.raw)
+            if other is None or ((named := other.get("id")) and fields.get("id") not in (None, named)):
+                continue
+            if (role_of(other), known.text) == (role, text) and [call[0] for call in calls_of(other)] == call_ids:
+                known.modes.add(mode)
+                message_id = fields.get("id")
+                return self.name(known, message_id) if message_id else known
+        return None
+
+    def name(self, known: Known, message_id: str) -> Known:
+        """From now on also find this message under the id that LangGraph gave it."""
+        self._by_id.setdefault(message_id, []).append(known)
+        return known
+
+    # -------------------------------------------------------------- learning
+
+    def add(self, known: Known, *, nameless_mode: str | None = None) -> None:
+        """Take in a message that is told now. `nameless_mode` is the mode that shows it, when it has no id."""
+        self._by_id.setdefault(known.message_id, []).append(known)
+        if known.raw is not None and not isinstance(known.raw, str):
+            self._by_object[id(known.raw)] = known
+        if nameless_mode is not None:
+            known.modes = {nameless_mode}
+            self._nameless.append(known)
+
+    def same_object(self, raw: Any, known: Known) -> None:
+        """Remember that this object is a copy of a message which is known."""
+        if not isinstance(raw, str):
+            known.raw = raw
+            self._by_object[id(raw)] = known
+
+    def keep(self, lane: Lane, known: Known) -> None:
+        """The state of `lane` holds this message."""
+        known.kept = True
+        known.removed = False
+        self._members.setdefault(lane, {})[known.message_id] = None
+
+    # -------------------------------------------------------------- leaving
+
+    def members(self, lane: Lane) -> tuple[str, ...]:
+        """Return the ids of the messages that the state of `lane` is known to hold, oldest first."""
+        self._read_lists()
+        return tuple(self._members.get(lane, ()))
+
+    def remove(self, lane: Lane, message_ids: Iterable[str]) -> tuple[str, ...]:
+        """Take messages out of a lane's state; return the ids, as told, of those that were in it or are unknown."""
+        members = self._members.get(lane, {})
+        gone: list[str] = []
+        for message_id in message_ids:
+            known = self.find(lane, message_id)
+            told_id = known.message_id if known is not None else message_id
+            members.pop(told_id, None)
+            if known is None or not known.removed:
+                gone.append(told_id)
+            if known is not None:
+                known.removed = True
+        return tuple(dict.fromkeys(gone))
+
+    # -------------------------------------------------------------- reading lists
+
+    def _read_lists(self) -> None:
+        unread, self._unread = self._unread, {}
+        for lane, messages in unread.items():
+            for raw, fields in self._new_end(lane, messages):
+                self._learn(lane, raw, fields)
+
+    def _new_end(self, lane: Lane, messages: Sequence[Any]) -> Iterator[tuple[Any, Fields]]:
+        """Yield what a list holds beyond the list that was read of this lane before, if it only grew."""
+        before = self._lists.get(lane, ())
+        self._lists[lane] = messages
+        for raw in messages[grown_from(before, messages) :]:
+            fields = fields_of(raw)
+            if fields is not None:
+                yield raw, fields
+
+    def _learn(self, lane: Lane, raw: Any, fields: Fields) -> None:
+        message_id = fields.get("id")
+        if not message_id:
+            return
+        known = self._find(lane, message_id, None) or self._find_renamed(lane, message_id)
+        if known is None:
+            known = Known(message_id, lane, raw)
+            self._by_id.setdefault(message_id, []).append(known)
+        self._members.setdefault(lane, {})[known.message_id] = None
+
+
+def grown_from(before: Sequence[Any], now: Sequence[Any]) -> int:
+    """Return how many leading messages of `now` are those of `before`: all of them if the list only grew, else 0."""
+    length = len(before)
+    if not length or len(now) < length:
+        return 0
+    return length if _same(before[-1], now[length - 1]) and _same(before[0], now[0]) else 0
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    ours, theirs = fields_of(one), fields_of(other)
+    return bool(ours and theirs and ours.get("id") and ours.get("id") == theirs.get("id"))

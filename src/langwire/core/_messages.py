@@ -1,0 +1,356 @@
+"""Knows what LangChain messages hold, and nothing of where they came from.
+
+A message is read through its fields, so that a message object and the plain dict of a remote graph take the
+same path: both have `type`, `content`, `id`, `tool_call_chunks` and the rest under the same names. Providers
+put text, thinking, media and their own tools into content blocks of many shapes; `BLOCKS` is the table of them.
+
+`content_blocks` is not used: on a chunk it drops tool call fragments that stand beside text, and it costs
+twenty times the reading of the fields.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, cast
+
+from langwire.core._guards import is_list, is_mapping
+
+Fields: TypeAlias = Mapping[str, Any]
+Block: TypeAlias = Mapping[str, Any]
+
+_ROLES = {
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "human": "user",
+    "HumanMessageChunk": "user",
+    "system": "system",
+    "SystemMessageChunk": "system",
+    "developer": "developer",
+    "function": "function",
+    "FunctionMessageChunk": "function",
+    "tool": "tool",
+    "ToolMessageChunk": "tool",
+    "remove": "remove",
+}
+_CHAT = frozenset({"chat", "ChatMessageChunk"})
+_COERCED_TYPES = {"assistant": "ai", "user": "human"}
+
+# ------------------------------------------------------------------ which values are messages
+
+_is_message_class: dict[type, bool] = {}
+
+
+def fields_of(value: Any) -> Fields | None:
+    """Return a message's fields, or None when `value` is no message."""
+    cls = cast("type[Any]", type(value))
+    if cls is dict:
+        return value if _is_message_dict(value) else None
+    known = _is_message_class.get(cls)
+    if known is None:
+        base = _loaded_class("langchain_core.messages.base", "BaseMessage")
+        if base is None:
+            return None
+        known = _is_message_class[cls] = issubclass(cls, base)
+    return value.__dict__ if known else None
+
+
+def coerce(value: Any) -> Fields | None:
+    """Return the fields of anything that LangGraph's `add_messages` takes for a message, else None.
+
+    Beside messages these are `{"role": …, "content": …}`, `(role, content)` and a bare string.
+    """
+    fields = fields_of(value)
+    if fields is not None:
+        return fields
+    match value:
+        case str():
+            return {"type": "human", "content": value}
+        case {"role": str(role), "content": content}:
+            return {**value, "type": _COERCED_TYPES.get(role, role), "content": content}
+        case (str(role), content) if isinstance(value, tuple) and not hasattr(value, "_fields"):
+            return {"type": _COERCED_TYPES.get(role, role), "content": content}
+        case _:
+            return None
+
+
+def overwritten(value: Any) -> tuple[bool, Any]:
+    """Return whether `value` is LangGraph's `Overwrite`, and what it holds (or `value` itself)."""
+    overwrite = _loaded_class("langgraph.types", "Overwrite")
+    if overwrite is not None and isinstance(value, overwrite):
+        return True, getattr(value, "value", None)
+    if is_mapping(value) and len(value) == 1 and "__overwrite__" in value:
+        return True, value["__overwrite__"]
+    return False, value
+
+
+def _loaded_class(module: str, name: str) -> type | None:
+    """A class of a library, if the process has loaded it: else no value can be an instance of it."""
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _is_message_dict(value: Mapping[str, Any]) -> bool:
+    kind = value.get("type")
+    return isinstance(kind, str) and (
+        ("content" in value and (kind in _ROLES or kind in _CHAT)) or (kind == "remove" and "id" in value)
+    )
+
+
+# ------------------------------------------------------------------ the fields of one message
+
+
+def role_of(fields: Fields) -> str:
+    """Return `assistant`, `user`, `system`, `tool`, `remove`, or the role that a chat message names."""
+    kind = fields["type"]
+    if kind in _CHAT:
+        return str(fields.get("role") or "user")
+    return _ROLES.get(kind) or str(kind)
+
+
+def text_of(fields: Fields) -> str:
+    """Return the message's text: its string content, or its text blocks joined (LangChain's `message.text`)."""
+    content = fields.get("content")
+    if isinstance(content, str):
+        return content
+    return "".join(_text_of_block(block) for block in _blocks(content))
+
+
+def _text_of_block(block: Any) -> str:
+    if isinstance(block, str):
+        return block
+    if is_mapping(block) and block.get("type") in _TEXT_TYPES:
+        return _string(block.get("text"))
+    return ""
+
+
+def _blocks(content: Any) -> Sequence[Any]:
+    if is_list(content):
+        return content
+    return () if content is None else (content,)
+
+
+def calls_of(fields: Fields) -> Iterator[tuple[str | None, str, Any, str | None]]:
+    """Yield (call id, name, parsed arguments, their text) of each tool call in a finished message.
+
+    Arguments come parsed, or as text where a message holds them so: an invalid call, a call in OpenAI's form.
+    """
+    for call in _mappings(fields.get("tool_calls")):
+        function = call.get("function")
+        if is_mapping(function):
+            yield _id(call.get("id")), _string(function.get("name")), None, _string(function.get("arguments"))
+        else:
+            yield _id(call.get("id")), _string(call.get("name")), call.get("args"), None
+    for call in _mappings(fields.get("invalid_tool_calls")):
+        yield _id(call.get("id")), _string(call.get("name")), None, _string(call.get("args"))
+
+
+def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
+    if is_list(value):
+        yield from filter(is_mapping, value)
+
+
+def model_of(fields: Fields) -> str | None:
+    """Return the model's name as the provider reports it."""
+    metadata = fields.get("response_metadata")
+    return _id(metadata.get("model_name") or metadata.get("model")) if is_mapping(metadata) else None
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _id(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+# ------------------------------------------------------------------ content, block by block
+
+
+class Sink(Protocol):
+    """What takes the content of a message apart from its calls, in the order in which it stands there."""
+
+    def text(self, text: str) -> None: ...
+    def refusal(self, text: str) -> None: ...
+    def reasoning(self, text: str) -> None: ...
+    def sign(self, signature: str | None, encrypted: str | None) -> None: ...
+    def cite(self, data: Any) -> None: ...
+    def media(
+        self,
+        kind: str,
+        *,
+        mime: str | None = None,
+        data: str | None = None,
+        ref: str | None = None,
+        block: Any = None,
+    ) -> None: ...
+    def provider_call(self, slot: Any, call_id: str | None, name: str, args: str | Mapping[str, Any]) -> None: ...
+    def provider_result(self, call_id: str | None, *, failed: bool, content: Any) -> None: ...
+
+
+def read_content(fields: Fields, sink: Sink) -> None:
+    """Tell `sink` what a message or chunk holds beside its tool calls: thinking first, then its blocks in order."""
+    extra = fields.get("additional_kwargs")
+    if extra and is_mapping(extra):
+        _read_extra(extra, sink)
+    content = fields.get("content")
+    if type(content) is str:
+        if content:
+            sink.text(content)
+        return
+    for block in _blocks(content):
+        if isinstance(block, str):
+            sink.text(block)
+        elif is_mapping(block):
+            BLOCKS.get(_string(block.get("type")), _other)(block, sink)
+        else:
+            sink.media("other", block=block)
+
+
+def _read_extra(extra: Mapping[str, Any], sink: Sink) -> None:
+    """What OpenAI-compatible providers put beside the content (DeepSeek, Qwen, xAI, OpenRouter)."""
+    thinking = extra.get("reasoning_content") or extra.get("reasoning")
+    if isinstance(thinking, str):
+        sink.reasoning(thinking)
+    elif is_mapping(thinking):
+        _reasoning(thinking, sink)
+    refusal = extra.get("refusal")
+    if isinstance(refusal, str) and refusal:
+        sink.refusal(refusal)
+    audio = extra.get("audio")
+    if is_mapping(audio) and audio.get("data"):
+        sink.media("audio", data=_string(audio["data"]))
+
+
+def _text(block: Block, sink: Sink) -> None:
+    text = _string(block.get("text"))
+    if text:
+        sink.text(text)
+    for key in ("citations", "annotations"):
+        for citation in _blocks(block.get(key)):
+            sink.cite(citation)
+
+
+def _refusal(block: Block, sink: Sink) -> None:
+    sink.refusal(_string(block.get("refusal")))
+
+
+def _thinking(block: Block, sink: Sink) -> None:
+    sink.reasoning(_string(block.get("thinking")))
+    sink.sign(_id(block.get("signature")), None)
+
+
+def _redacted(block: Block, sink: Sink) -> None:
+    sink.sign(None, _id(block.get("data")))
+
+
+def _reasoning(block: Block, sink: Sink) -> None:
+    """OpenAI's summaries, or the standard block of langchain-core."""
+    sink.reasoning(_string(block.get("reasoning")) or _string(block.get("text")))
+    for part in _mappings(block.get("summary")):
+        sink.reasoning(_string(part.get("text")))
+    extras = block.get("extras")
+    signature = extras.get("signature") if is_mapping(extras) else block.get("signature")
+    sink.sign(_id(signature), _id(block.get("encrypted_content")))
+
+
+def _bedrock(block: Block, sink: Sink) -> None:
+    inner = block.get("reasoning_content")
+    if is_mapping(inner):
+        sink.reasoning(_string(inner.get("text")))
+        sink.sign(_id(inner.get("signature")), None)
+    else:
+        sink.reasoning(_string(inner))
+
+
+def _told_elsewhere(_block: Block, _sink: Sink) -> None:
+    """A tool call: its fragments stand in `tool_call_chunks`, its whole in `tool_calls`."""
+
+
+def _argument_delta(block: Block, sink: Sink) -> None:
+    """Arguments of the tool block with the same index; only a provider's own tool has them here alone."""
+    sink.provider_call(block.get("index"), None, "", _string(block.get("partial_json")))
+
+
+def _provider_call(block: Block, sink: Sink) -> None:
+    args = block.get("args") or block.get("input") or ""
+    sink.provider_call(block.get("index"), _id(block.get("id")), _string(block.get("name")), args)
+
+
+def _provider_result(block: Block, sink: Sink) -> None:
+    content = next((block[key] for key in ("output", "content") if key in block), None)
+    failed = block.get("status") == "error" or bool(block.get("is_error"))
+    sink.provider_result(
+        _id(block.get("tool_call_id")) or _id(block.get("tool_use_id")), failed=failed, content=content
+    )
+
+
+def _responses_call(block: Block, sink: Sink) -> None:
+    """A finished call of one of OpenAI's own tools: `web_search_call`, `code_interpreter_call`, `mcp_call`…"""
+    kept = {
+        key: value for key, value in block.items() if key not in ("type", "id", "status", "index", "output", "results")
+    }
+    call_id = _id(block.get("id"))
+    sink.provider_call(call_id, call_id, _string(block.get("type")).removesuffix("_call"), kept)
+    content = block.get("output") or block.get("results")
+    if content is not None:
+        sink.provider_result(call_id, failed=block.get("status") == "failed", content=content)
+
+
+def _media(block: Block, sink: Sink) -> None:
+    """An image, sound, video or document, in the shapes of langchain-core, OpenAI, Anthropic and Google."""
+    kind = _MEDIA_KINDS[_string(block.get("type"))]
+    inner = next((block[key] for key in ("source", "image_url", "input_audio", "file") if key in block), block)
+    url: Any = inner
+    mime, data = None, None
+    if is_mapping(inner):
+        mime = _id(inner.get("mime_type")) or _id(inner.get("media_type"))
+        data = _id(inner.get("base64")) or _id(inner.get("data")) or _id(inner.get("file_data"))
+        url = inner.get("url") or inner.get("file_id") or inner.get("file_uri") or inner.get("id")
+    if isinstance(url, str) and url.startswith("data:") and ";base64," in url:
+        mime, _, data = url.removeprefix("data:").partition(";base64,")
+    ref = None if data else _id(url)
+    sink.media(kind, mime=mime, data=data, ref=ref, block=None if data or ref else block)
+
+
+def _other(block: Block, sink: Sink) -> None:
+    kind = _string(block.get("type")) or "other"
+    if kind.endswith("_call"):
+        _responses_call(block, sink)
+    elif kind.endswith("_tool_result"):
+        _provider_result(block, sink)
+    else:
+        sink.media(kind, block=block)
+
+
+_TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
+_MEDIA_KINDS = {
+    "image": "image",
+    "image_url": "image",
+    "input_image": "image",
+    "audio": "audio",
+    "input_audio": "audio",
+    "video": "video",
+    "file": "file",
+    "input_file": "file",
+    "document": "file",
+    "media": "file",
+}
+
+BLOCKS: dict[str, Callable[[Block, Sink], None]] = {
+    **dict.fromkeys(_TEXT_TYPES, _text),
+    **dict.fromkeys(_MEDIA_KINDS, _media),
+    **dict.fromkeys(
+        ("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "function_call"), _told_elsewhere
+    ),
+    "refusal": _refusal,
+    "thinking": _thinking,
+    "redacted_thinking": _redacted,
+    "reasoning": _reasoning,
+    "reasoning_content": _bedrock,
+    "input_json_delta": _argument_delta,
+    "server_tool_use": _provider_call,
+    "mcp_tool_use": _provider_call,
+    "server_tool_call": _provider_call,
+    "server_tool_call_chunk": _provider_call,
+    "server_tool_result": _provider_result,
+}

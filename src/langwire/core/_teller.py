@@ -1,0 +1,448 @@
+"""Knows the messages of a turn: opens them as they stream, tells finished ones once, and notes what the state keeps.
+
+Everything that shows a message comes here: token chunks, finished messages of any mode, removals. This room
+joins the parts, the calls and the history; it knows no chunk shapes and no modes beyond their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from langwire.core._history import History, Known
+from langwire.core._lanes import Lanes
+from langwire.core._messages import (
+    Fields,
+    calls_of,
+    coerce,
+    fields_of,
+    model_of,
+    overwritten,
+    read_content,
+    role_of,
+    text_of,
+)
+from langwire.core._parts import Desk, OpenMessage, sum_usage
+from langwire.core._updates import messages_of, state_items
+from langwire.events import (
+    Lane,
+    MessageDiscarded,
+    MessageReplaced,
+    MessagesRemoved,
+    NodeStatus,
+    Source,
+    ToolResult,
+)
+
+REMOVE_ALL = "__remove_all__"
+
+
+class Run:
+    """One model run, or one node's output: LangGraph gives all its messages the same metadata object.
+
+    The object is what tells two models apart that stream in one node, and what joins a model's chunks when
+    their id changes on the way: langchain-core closes a stream under a `lc_run--` id of its own.
+    """
+
+    __slots__ = ("last_id", "message", "metadata", "model", "source")
+
+    def __init__(self, metadata: Mapping[str, Any], source: Source) -> None:
+        self.metadata, self.source = metadata, source
+        self.model = "ls_model_type" in metadata or "ls_provider" in metadata
+        self.message: OpenMessage | None = None
+        self.last_id: str | None = None
+
+
+class Teller:
+    """Tells the messages of one turn."""
+
+    __slots__ = (
+        "_desk",
+        "_history",
+        "_keeping_tasks",
+        "_lanes",
+        "_messages_key",
+        "_nameless",
+        "_open",
+        "_open_by_task",
+        "_prefix",
+        "_runs",
+        "_told_by_task",
+    )
+
+    def __init__(self, desk: Desk, history: History, lanes: Lanes, *, messages_key: str, prefix: str) -> None:
+        self._desk, self._history, self._lanes = desk, history, lanes
+        self._messages_key, self._prefix = messages_key, prefix
+        self._nameless = 0
+        self._runs: dict[int, Run] = {}
+        self._open: dict[tuple[Lane, str], tuple[OpenMessage, Known]] = {}
+        self._open_by_task: dict[str | None, dict[tuple[Lane, str], None]] = {}
+        self._told_by_task: dict[str, list[Known]] = {}
+        self._keeping_tasks: set[str] = set()
+
+    # -------------------------------------------------------------- what streams
+
+    def chunk(self, lane: Lane, message: Any, metadata: Mapping[str, Any]) -> None:
+        """Take one item of the `messages` mode: a token chunk, or a message that a node made."""
+        fields = cast("Fields", message if type(message) is dict else message.__dict__)
+        run = self._runs.get(id(metadata))
+        if run is not None and run.message is not None and fields["type"] == "AIMessageChunk":
+            opened = run.message
+            if fields["id"] != run.last_id:
+                self._rename(run, fields["id"])
+        elif (kind := fields["type"]) == "AIMessageChunk" or kind == "ChatMessageChunk":
+            opened = self._opened(lane, fields, metadata)
+        else:
+            self._finished_in_messages(lane, message, fields, metadata)
+            return
+        content = fields["content"]
+        if type(content) is str and not fields.get("additional_kwargs"):
+            if content:
+                opened.text(content)
+        else:
+            read_content(fields, opened)
+        for call_chunk in fields.get("tool_call_chunks") or ():
+            opened.call_chunk(call_chunk)
+        if fields.get("usage_metadata"):
+            opened.count(fields["usage_metadata"])
+        if fields.get("response_metadata"):
+            opened.model = model_of(fields) or opened.model
+        if fields.get("chunk_position") == "last":
+            self._end_chunks(opened, metadata)
+
+    def _opened(self, lane: Lane, fields: Fields, metadata: Mapping[str, Any]) -> OpenMessage:
+        """Find or open the message that a chunk belongs to."""
+        run = self._run(lane, metadata)
+        message_id = fields.get("id") or self._new_id()
+        opened = self._open.get((lane, message_id)) or self._alias(lane, fields, run)
+        if opened is None:
+            message = OpenMessage(self._desk, message_id, run.source, role_of(fields))
+            message.model = _text(metadata.get("ls_model_name"))
+            self._begin(lane, message, Known(message_id, lane, None, run.source))
+        else:
+            message = opened[0]
+        if run.model:
+            run.message, run.last_id = message, message_id
+            self._runs[id(metadata)] = run
+        return message
+
+    def _rename(self, run: Run, message_id: str | None) -> None:
+        """The model goes on under another id; LangChain keeps one of them for the whole message."""
+        run.last_id = message_id
+        if run.message is not None and message_id:
+            known = self._open[run.source.lane, run.message.message_id][1]
+            self._history.name(known, message_id)
+
+    def _alias(self, lane: Lane, fields: Fields, run: Run) -> tuple[OpenMessage, Known] | None:
+        """A closing chunk under another id, and metadata that is new each time (a remote graph): the task tells."""
+        if fields.get("content") or fields.get("tool_call_chunks") or run.message is not None:
+            return None
+        open_here = [key for key in self._open_by_task.get(run.source.task, ()) if key[0] == lane]
+        return self._open[open_here[0]] if len(open_here) == 1 else None
+
+    def _run(self, lane: Lane, metadata: Mapping[str, Any]) -> Run:
+        run = self._runs.get(id(metadata))
+        if run is not None:
+            return run
+        agent = _text(metadata.get("lc_agent_name"))
+        self._lanes.enter(lane, agent)
+        checkpoint_ns = _text(metadata.get("langgraph_checkpoint_ns")) or ""
+        task = checkpoint_ns.rpartition(":")[2] or None
+        node = _text(metadata.get("langgraph_node"))
+        return Run(metadata, Source(lane=lane, node=node, agent=agent or self._lanes.agent(lane), task=task))
+
+    def _end_chunks(self, message: OpenMessage, metadata: Mapping[str, Any]) -> None:
+        self._runs.pop(id(metadata), None)
+        self._end((message.source.lane, message.message_id), partial=False)
+
+    def _begin(self, lane: Lane, message: OpenMessage, known: Known, *, nameless_mode: str | None = None) -> None:
+        key = (lane, message.message_id)
+        self._open[key] = (message, known)
+        self._open_by_task.setdefault(message.source.task, {})[key] = None
+        known.say(message.texts)
+        known.calls = message.calls
+        self._history.add(known, nameless_mode=nameless_mode)
+        if message.source.task is not None:
+            self._told_by_task.setdefault(message.source.task, []).append(known)
+
+    def _end(self, key: tuple[Lane, str], *, partial: bool) -> None:
+        """Close a message: its parts end, then its usage is told."""
+        opened = self._open.pop(key, None)
+        if opened is None:
+            return
+        message, known = opened
+        self._open_by_task[message.source.task].pop(key, None)
+        message.end(partial=partial)
+        usage = message.usage()
+        if usage is not None and not known.counted:
+            known.counted = True
+            self._desk.tell_usage(usage)
+
+    # -------------------------------------------------------------- what is finished
+
+    def _finished_in_messages(self, lane: Lane, raw: Any, fields: Fields, metadata: Mapping[str, Any]) -> None:
+        run = self._run(lane, metadata)
+        if role_of(fields) == "remove":
+            self._remove(lane, [fields])
+        else:
+            self.finished(lane, raw, fields, run.source, "messages")
+
+    def written(self, lane: Lane, key: str | None, value: Any, source: Source, mode: str) -> bool:
+        """Take what a node wrote to one state key; return whether it was messages."""
+        replaces, value = overwritten(value)
+        raws = messages_of(value)
+        if raws is None and key == self._messages_key:
+            raws = _as_messages(value)
+        if raws is None:
+            if replaces and key == self._messages_key:
+                self._replace_all(lane, ())
+            return replaces and key == self._messages_key
+        removed: list[Fields] = []
+        for raw in raws:
+            known = self._history.find_object(raw)
+            if known is not None and known.kept and known.lane == lane and not known.removed:
+                continue
+            fields = coerce(raw) if key == self._messages_key else fields_of(raw)
+            if fields is None:
+                continue
+            if role_of(fields) == "remove":
+                removed.append(fields)
+            else:
+                self._keep(lane, self.finished(lane, raw, fields, source, mode))
+        if replaces:
+            self._replace_all(lane, raws)
+        elif removed:
+            self._remove(lane, removed, raws)
+        return True
+
+    def finished(self, lane: Lane, raw: Any, fields: Fields, source: Source, mode: str) -> Known:
+        """Take a finished message: tell it, or what is new about it if it has been told."""
+        known = self._known(lane, raw, fields, mode)
+        if known is None:
+            return self._tell(lane, raw, fields, source, mode)
+        self._end((known.lane, known.message_id), partial=False)
+        if known.source is not None:
+            self._tell_new_calls(known, fields)
+            self._tell_usage(known, fields)
+        if not known.removed:
+            self._compare(known, fields, source)
+        self._history.same_object(raw, known)
+        return known
+
+    def _known(self, lane: Lane, raw: Any, fields: Fields, mode: str) -> Known | None:
+        known = self._history.find_object(raw)
+        message_id = fields.get("id")
+        if known is None and message_id:
+            known = self._history.find(lane, message_id, text_of(fields))
+        if known is None:
+            known = self._history.find_alike(lane, fields, mode)
+        return known
+
+    def _tell(self, lane: Lane, raw: Any, fields: Fields, source: Source, mode: str) -> Known:
+        message_id = fields.get("id")
+        nameless_mode = None if message_id else mode
+        message_id = message_id or self._new_id()
+        known = Known(message_id, lane, raw, source)
+        if role_of(fields) == "tool":
+            self._history.add(known, nameless_mode=nameless_mode)
+            known.say(text_of(fields))
+            self.result(lane, message_id, fields, source)
+            return known
+        message = OpenMessage(self._desk, message_id, source, role_of(fields))
+        self._begin(lane, message, known, nameless_mode=nameless_mode)
+        read_content(fields, message)
+        for call_id, name, args, args_text in calls_of(fields):
+            message.whole_call(call_id, name, args, args_text)
+        message.model = model_of(fields)
+        if fields.get("usage_metadata"):
+            message.count(fields["usage_metadata"])
+        self._end((lane, message_id), partial=False)
+        return known
+
+    def result(self, lane: Lane, message_id: str | None, fields: Fields, source: Source) -> None:
+        """Tell the result of a call. It gets one in its thread: a second that differs replaces the first's text."""
+        call_id, content = fields.get("tool_call_id"), fields.get("content")
+        call = self._desk.calls.find(lane, call_id)
+        name = _text(fields.get("name")) or (call.name if call is not None else None)
+        if name in self._desk.skipped:
+            if call is not None:
+                call.answered = True
+            return
+        if call is not None and call.answered:
+            first_id, first = call.answer
+            if not _equal(first, content) and first_id is not None:
+                self._desk.out.append(MessageReplaced(message_id=first_id, text=text_of(fields), source=source))
+            return
+        if call is not None:
+            call.answered, call.answer = True, (message_id, content)
+            self._lanes.finished_call(call)
+        self._desk.out.append(
+            ToolResult(
+                id=call.id if call is not None else self._desk.ids.call(str(call_id or "")),
+                call_id=call_id,
+                name=name,
+                message_id=message_id,
+                status="error" if fields.get("status") == "error" else "ok",
+                content=content,
+                artifact=fields.get("artifact"),
+                source=source,
+            )
+        )
+
+    def _tell_new_calls(self, known: Known, fields: Fields) -> None:
+        """Calls that a node added to a message which has been told; ids that the provider left out."""
+        calls = list(calls_of(fields))
+        told = {call.call_id for call in known.calls}
+        for position, (call_id, name, args, args_text) in enumerate(calls):
+            if call_id is None or call_id in told or known.source is None:
+                continue
+            if position < len(known.calls) and known.calls[position].call_id is None:
+                self._desk.calls.name_id(known.calls[position], call_id)
+                continue
+            message = OpenMessage(self._desk, known.message_id, known.source, "assistant")
+            message.calls = known.calls
+            message.whole_call(call_id, name, args, args_text)
+
+    def _tell_usage(self, known: Known, fields: Fields) -> None:
+        usage = fields.get("usage_metadata")
+        if usage and not known.counted:
+            known.counted = True
+            self._desk.tell_usage(sum_usage(known.message_id, model_of(fields), [usage]))
+
+    def _compare(self, known: Known, fields: Fields, source: Source) -> None:
+        text = text_of(fields)
+        if known.text != text:
+            known.say(text)
+            self._desk.out.append(MessageReplaced(message_id=known.message_id, text=text, source=source))
+
+    # -------------------------------------------------------------- what the state keeps
+
+    def _keep(self, lane: Lane, known: Known) -> None:
+        self._history.keep(lane, known)
+        if known.source is not None and known.source.task is not None:
+            self._keeping_tasks.add(known.source.task)
+
+    def _remove(self, lane: Lane, removals: Sequence[Fields], written: Sequence[Any] = ()) -> None:
+        """`RemoveMessage`: by id, or all that stand before it."""
+        ids = [str(fields.get("id")) for fields in removals]
+        if REMOVE_ALL in ids:
+            self._replace_all(lane, written)
+            return
+        self._tell_removed(lane, ids)
+
+    def _replace_all(self, lane: Lane, kept: Sequence[Any]) -> None:
+        """The lane's messages are now `kept`, and no others."""
+        kept_ids: set[str] = set()
+        for raw in kept:
+            known = self._history.find_object(raw)
+            fields = fields_of(raw)
+            if known is not None:
+                kept_ids.add(known.message_id)
+            elif fields is not None and fields.get("id"):
+                kept_ids.add(fields["id"])
+        self._tell_removed(lane, [id for id in self._history.members(lane) if id not in kept_ids])
+
+    def _tell_removed(self, lane: Lane, ids: Sequence[str]) -> None:
+        gone = self._history.remove(lane, ids)
+        if gone:
+            self._desk.out.append(MessagesRemoved(lane=lane, ids=gone))
+
+    def gone(self, lane: Lane, message_ids: Sequence[str]) -> None:
+        """A state that held these messages holds them no more (stream mode `values`)."""
+        members = self._history.members(lane)
+        known = {id: self._history.find(lane, id) for id in message_ids}
+        self._tell_removed(
+            lane, [id for id, found in known.items() if found is not None and found.message_id in members]
+        )
+
+    def offer(self, lane: Lane, state: Any) -> None:
+        """Learn, when it is needed, what a lane's state held before."""
+        messages = messages_of(state)
+        if messages is not None:
+            self._history.offer(lane, messages)
+            return
+        for _, value in state_items(state):
+            messages = messages_of(value)
+            if messages is not None:
+                self._history.offer(lane, messages)
+
+    def withdraw(self, lane: Lane) -> None:
+        """What was offered last of this lane was not what it held before."""
+        self._history.withdraw(lane)
+
+    def learn(self, lane: Lane, key: str | None, value: Any) -> None:
+        """Take in messages that an earlier turn told: LangGraph shows their writes again when it resumes."""
+        for raw in messages_of(overwritten(value)[1]) or ():
+            fields = coerce(raw) if key == self._messages_key else fields_of(raw)
+            if fields is not None and self._known(lane, raw, fields, "replay") is None:
+                known = Known(fields.get("id") or self._new_id(), lane, raw)
+                self._history.add(known, nameless_mode=None if fields.get("id") else "replay")
+
+    # -------------------------------------------------------------- the tools mode alone
+
+    def tool_event(self, lane: Lane, data: Mapping[str, Any], *, resumed: bool) -> None:
+        """Tell a tool's run where no other mode carries messages: the call, then its result."""
+        call_id, name = data["tool_call_id"], data.get("tool_name") or ""
+        source = Source(lane=lane)
+        call = self._desk.calls.find(lane, call_id)
+        if data["event"] == "tool-started":
+            if call is None and not resumed:
+                message = OpenMessage(self._desk, self._new_id(), source, "assistant")
+                message.whole_call(call_id, name, data.get("input"), None)
+        elif data["event"] == "tool-finished":
+            output = data.get("output")
+            fields = fields_of(output) or {"content": output, "name": call.name if call is not None else None}
+            self.result(lane, None, {**fields, "tool_call_id": call_id}, source)
+        elif data["event"] == "tool-error":
+            fields = {"content": data.get("message"), "status": "error", "tool_call_id": call_id}
+            self.result(lane, None, fields, source)
+
+    # -------------------------------------------------------------- ends
+
+    def end_task(self, task: str, status: NodeStatus) -> None:
+        """A node is over: close what it left open, and tell which of its messages the state does not hold."""
+        for key in list(self._open_by_task.get(task, ())):
+            self._end(key, partial=True)
+        self._tell_discarded(task, failed=status not in ("ok", "replayed", "left"))
+
+    def end_all(self) -> None:
+        """The turn is over: close every message that is still open."""
+        for key in list(self._open):
+            self._end(key, partial=True)
+        for task in list(self._told_by_task):
+            self._tell_discarded(task, failed=False)
+
+    def _tell_discarded(self, task: str, *, failed: bool) -> None:
+        told = self._told_by_task.pop(task, ())
+        if not failed and task not in self._keeping_tasks:
+            return  # what this node writes is no message, or no mode shows it
+        for known in told:
+            if not known.kept and known.source is not None:
+                self._desk.out.append(MessageDiscarded(message_id=known.message_id, source=known.source))
+
+    def _new_id(self) -> str:
+        self._nameless += 1
+        return f"{self._prefix}-{self._nameless}"
+
+
+def _as_messages(value: Any) -> Sequence[Any] | None:
+    """What a node may write to the messages key beside messages: dicts, tuples and strings, one or a list."""
+    if coerce(value) is not None:
+        return (value,)
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        if items and all(coerce(item) is not None for item in items):
+            return items
+    return None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two contents are the same; foreign values may fail to compare, and then they are not."""
+    try:
+        return bool(one == other)
+    except Exception:
+        return False

@@ -1,0 +1,72 @@
+"""Knows how a node's update is laid out: a pure walk, from whatever a node wrote to (key, value) pairs.
+
+In an `updates` chunk a node maps to a dict, to None (it wrote nothing), to a list of dicts (several tasks of
+one name, or a channel written twice), or, in the functional API, to any value. A `tasks` result holds the same
+writes by channel, several writes of one channel as `{"$writes": […]}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
+from typing import Any, cast
+
+from langwire.core._guards import is_list, is_mapping
+from langwire.core._messages import fields_of
+
+
+def writes(value: Any) -> Iterator[tuple[str | None, Any]]:
+    """Yield (state key, value) for each write of an update; the key is None for a value that stands alone."""
+    if value is None:
+        return
+    if is_mapping(value) and fields_of(value) is None:
+        for key, written in value.items():
+            yield from _channel_writes(str(key), written)
+    elif isinstance(value, list) and is_list(value) and not _holds_message(value):
+        for item in value:
+            yield from writes(item)
+    else:
+        yield None, value
+
+
+def _channel_writes(key: str, written: Any) -> Iterator[tuple[str | None, Any]]:
+    if key in _RETURNS:
+        yield from writes(written)
+        return
+    several = written.get("$writes") if is_mapping(written) else None
+    for one in several if is_list(several) else (written,):
+        yield key, one
+
+
+_RETURNS = frozenset({"__return__", "__end__"})
+"""Where a `tasks` result holds what a function of the functional API returned."""
+
+
+def is_state(value: Any) -> bool:
+    """Return whether a value is a graph's state: a dict, a pydantic model or a dataclass, but no message."""
+    return fields_of(value) is None and (is_mapping(value) or is_dataclass(value) or hasattr(value, "model_fields_set"))
+
+
+def state_items(state: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (key, value) of a whole state; nothing of what is no state."""
+    if is_mapping(state):
+        for key, value in state.items():
+            yield str(key), value
+    elif is_dataclass(state) and not isinstance(state, type):
+        for field in dataclass_fields(state):
+            yield field.name, getattr(state, field.name, None)
+    elif is_state(state):
+        yield from cast("dict[str, Any]", vars(state)).items()
+
+
+def messages_of(value: Any) -> Sequence[Any] | None:
+    """Return the messages that a written value holds, or None when it holds none."""
+    if fields_of(value) is not None:
+        return (value,)
+    return value if is_list(value) and _holds_message(value) else None
+
+
+def _holds_message(values: Sequence[Any]) -> bool:
+    """The first and the last tell: a list that holds messages holds nothing else."""
+    return bool(values) and (fields_of(values[-1]) is not None or fields_of(values[0]) is not None)

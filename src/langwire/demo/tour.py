@@ -1,0 +1,202 @@
+"""The guided tour of `langwire demo`: typed events on the left, what a person reads of them on the right.
+
+It runs by itself, answers its own question, and ends. Everything shown comes from a real graph's stream.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from langwire.adapters._shared.safe_terminal import safe_terminal, writable
+from langwire.adapters.plain import PlainEncoder
+from langwire.core.interrupts import approve
+from langwire.core.transcript import Transcript
+from langwire.demo.agents import DELAY, build_approval, build_assistant, build_failing, build_team
+from langwire.events import (
+    Event,
+    Interrupt,
+    NodeEnd,
+    NodeStart,
+    ReasoningDelta,
+    SubagentEnd,
+    SubagentStart,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+    ToolResult,
+    TurnEnd,
+)
+from langwire.sessions.graph import resume_command, stream
+
+LEFT = 34
+"""Width of the column of events, in characters."""
+
+
+def tour(*, fast: bool = False, file: TextIO | None = None) -> int:
+    """Play the tour into `file` (standard output) and return 0. `fast` leaves out the pauses between tokens."""
+    page = _Page(file or sys.stdout)
+    delay = 0.0 if fast else DELAY
+    page.title("langwire: a LangGraph agent, as one stream of typed events")
+    page.say("Four small agents follow: real graphs on scripted models, no key needed.")
+    page.say("On the left the events as they come, on the right what a reader makes of them.")
+
+    page.title("1. An agent thinks, calls tools, and answers")
+    _play(page, build_assistant(delay), "Plan a day in Rome for me")
+
+    page.title("2. A question to a person: the turn pauses, and goes on with the answer")
+    _play_approval(page, delay)
+
+    page.title("3. An agent delegates: the work of its subagent has a lane of its own")
+    _play(page, build_team(delay), "What do we know about solar power?")
+
+    page.title("4. A model dies in the middle: what was said stays, and the turn still ends")
+    _play(page, build_failing(delay), "Tell me a story")
+
+    page.title("That was it. Next:")
+    page.say('langwire run langwire.demo:approval "Write to Ann"   answer the question yourself')
+    page.say('langwire run my_agent.py:graph "hello"               your own agent')
+    page.say('langwire run --json langwire.demo:team "hello"       the same stream as JSON lines')
+    return 0
+
+
+def _play(page: _Page, agent: Any, said: str) -> None:
+    transcript = Transcript()
+    page.prompt(said)
+    _turn(page, agent, said, {}, transcript)
+    page.summary(transcript)
+
+
+def _play_approval(page: _Page, delay: float) -> None:
+    transcript, agent = Transcript(), build_approval(delay)
+    config = {"configurable": {"thread_id": "tour"}}
+    said = "Write to Ann that I am late"
+    page.prompt(said)
+    questions = _turn(page, agent, said, config, transcript)
+    page.say("(the tour approves by itself: resume_command(interrupts, {id: [approve()]}))")
+    answers = {question.id: [approve() for _ in question.actions] for question in questions}
+    _turn(page, agent, resume_command(questions, answers), config, transcript)
+    page.summary(transcript)
+
+
+def _turn(page: _Page, agent: Any, input: Any, config: dict[str, Any], transcript: Transcript) -> list[Interrupt]:
+    """Show one turn; return the questions that it leaves open."""
+    encoder = PlainEncoder()
+    for event in stream(agent, input, config, raise_errors=False):
+        transcript.add(event)
+        page.row(event, encoder.encode(event))
+    return list(transcript.interrupts)
+
+
+class _Page:
+    """Two columns on a terminal of any width, or in a pipe. Deltas of one part share a row."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._colour = file.isatty()
+        self._width = max(shutil.get_terminal_size((100, 24)).columns, LEFT + 30)
+        self._column = 0
+        self._row: tuple[str, str] | None = None
+
+    def title(self, text: str) -> None:
+        self._break()
+        self._write(f"\n{self._styled(text, '1')}\n\n")
+
+    def say(self, text: str) -> None:
+        self._break()
+        self._write(f"  {text}\n")
+
+    def prompt(self, text: str) -> None:
+        self.say(f"> {text}")
+        self._write("\n")
+
+    def summary(self, transcript: Transcript) -> None:
+        """What the transcript makes of the turns that were shown."""
+        calls = ", ".join(call.name for call in transcript.calls) or "none"
+        tokens = transcript.usage.total_tokens if transcript.usage else 0
+        self._write("\n")
+        self.say(f"transcript: outcome {transcript.outcome} | calls {calls} | {tokens} tokens")
+        self.say(f"text: {_shortened(transcript.text, self._width - 10)}")
+
+    def row(self, event: Event, rendered: str) -> None:
+        """Show an event and what it renders to; more of the same part goes on in its row."""
+        row = (type(event).__name__, getattr(event, "id", ""))
+        if row != self._row or not isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+            self._break()
+            self._write(self._styled(f"  {_label(event):<{LEFT - 4}}", "2") + "  ")
+            self._column, self._row = LEFT, row
+        self._flow(rendered)
+
+    def _flow(self, text: str) -> None:
+        """Write text into the right column, wrapped between words."""
+        for piece in _words(text):
+            if piece == "\n":
+                self._column = 0
+            elif self._column == 0:
+                self._write("\n" + " " * LEFT)
+                self._column = LEFT
+            if piece == "\n":
+                continue
+            if self._column + len(piece) > self._width and self._column > LEFT:
+                self._write("\n" + " " * LEFT)
+                self._column = LEFT
+                piece = piece.lstrip()
+            self._write(piece)
+            self._column += len(piece)
+        self._file.flush()
+
+    def _break(self) -> None:
+        if self._row is not None:
+            self._write("\n")
+        self._row = None
+
+    def _styled(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+    def _write(self, text: str) -> None:
+        self._file.write(writable(text, self._file.encoding))
+
+
+def _label(event: Event) -> str:
+    """The event's name and what tells it from others of its kind, cut to the column."""
+    detail = ""
+    match event:
+        case ToolCallStart(name=name) | ToolCallEnd(name=name):
+            detail = name
+        case ToolResult(status=status) | NodeEnd(status=status):
+            detail = status
+        case NodeStart(node=node):
+            detail = node
+        case SubagentStart(name=name):
+            detail = name or ""
+        case SubagentEnd(lane=lane):
+            detail = lane[-1].partition(":")[0]
+        case TurnEnd(outcome=outcome):
+            detail = outcome
+        case _:
+            pass
+    return _shortened(f"{type(event).__name__} {safe_terminal(detail, keep_newlines=False)}".strip(), LEFT - 4)
+
+
+def _words(text: str) -> Sequence[str]:
+    """Cut text into words, each with the blanks before it, and line breaks."""
+    pieces: list[str] = []
+    word = ""
+    for character in text:
+        if character == "\n":
+            pieces += [word, "\n"] if word else ["\n"]
+            word = ""
+        elif character == " " and word.strip():
+            pieces.append(word)
+            word = " "
+        else:
+            word += character
+    return [*pieces, word] if word else pieces
+
+
+def _shortened(text: str, width: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

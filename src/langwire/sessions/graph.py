@@ -1,0 +1,432 @@
+"""Knows how to call a LangGraph graph: which modes to ask for, which input it takes, what its checkpoint says.
+
+No other file calls `stream`, `astream`, `get_state` or `aget_state`. A turn runs in four steps: read where the
+thread stands, start the parser with it, feed it the run's chunks, read where the thread stands now and end it.
+
+The graph is asked for v1 chunks with a list of modes and `subgraphs=True`: one shape, `(lane, mode, data)`, that
+local and remote graphs of every supported version yield alike, and the cheapest to read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from dataclasses import dataclass
+from itertools import count
+from time import time_ns
+from typing import Any, Literal, Protocol, cast, runtime_checkable
+from uuid import uuid4
+
+from langgraph.types import Command
+
+from langwire.core._states import open_calls_of
+from langwire.core._updates import messages_of
+from langwire.core.interrupts import resume_map
+from langwire.core.parser import StreamParser
+from langwire.core.transcript import Transcript
+from langwire.errors import InvalidInput, UnsupportedGraph, UsageError
+from langwire.events import Cause, Entry, Event, Interrupt, Lane, OpenCall
+from langwire.sessions._bridges import iterate_in_loop, iterate_in_thread, run_in_loop
+
+ExtraMode = Literal["values", "checkpoints", "debug", "tools"]
+
+_MODES = ("messages", "updates", "tasks", "custom")
+_EXTRA_MODES = frozenset({"values", "checkpoints", "debug", "tools"})
+_OURS = frozenset({"stream_mode", "subgraphs", "version"})
+
+logger = logging.getLogger("langwire")
+
+
+@runtime_checkable
+class Graph(Protocol):
+    """What can be streamed: a compiled LangGraph graph, an entrypoint, a `RemoteGraph`."""
+
+    def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Iterator[Any]: ...
+    def astream(self, input: Any, config: Any = None, **kwargs: Any) -> AsyncIterator[Any]: ...
+
+
+class Sink(Protocol):
+    """Takes the entries of a turn one by one, and does IO with them."""
+
+    def handle(self, entry: Entry, /) -> None: ...
+
+
+def stream(
+    graph: Graph,
+    input: Any,
+    config: Mapping[str, Any] | None = None,
+    *,
+    state: bool = False,
+    modes: Sequence[ExtraMode] = (),
+    skip_tools: Iterable[str] = (),
+    raise_errors: bool = True,
+    **kwargs: Any,
+) -> Iterator[Event]:
+    """Run one turn of a graph and yield its events, tokens as they come.
+
+    `input` is a plain string, a message or a list of messages, whatever else the graph takes, a `Command`, or
+    None to go on from a checkpoint. `state=True` also tells snapshots and changes of the state. `modes` asks for
+    more stream modes. `skip_tools` names tools that are not shown. `config` and all further keywords (`context`,
+    `durability`, `interrupt_before`, …) go to the graph as they are. A graph that only runs async is driven by
+    an event loop in a thread of its own. A graph with a checkpointer and no `thread_id` gets a new thread.
+
+    What the graph raises is raised after the turn has ended with `TurnEnd(outcome="error")`, unless
+    `raise_errors=False`. On Ctrl-C the turn ends as `cancelled`, then `KeyboardInterrupt` is raised. Raises
+    `UnsupportedGraph`, `InvalidInput` or `UsageError` at once for what cannot be run.
+    """
+    call = _prepare(graph, input, config, state, modes, skip_tools, kwargs)
+    return _events(call, raise_errors=raise_errors)
+
+
+def astream(
+    graph: Graph,
+    input: Any,
+    config: Mapping[str, Any] | None = None,
+    *,
+    state: bool = False,
+    modes: Sequence[ExtraMode] = (),
+    skip_tools: Iterable[str] = (),
+    raise_errors: bool = True,
+    **kwargs: Any,
+) -> AsyncIterator[Event]:
+    """Run one turn of a graph and yield its events: `stream`, async.
+
+    A graph whose checkpointer only works sync is driven in worker threads. When the caller is cancelled, the run
+    is stopped and the cancel passes through at once, without a `TurnEnd`.
+    """
+    call = _prepare(graph, input, config, state, modes, skip_tools, kwargs)
+    return _aevents(call, raise_errors=raise_errors)
+
+
+def run(
+    graph: Graph,
+    input: Any,
+    config: Mapping[str, Any] | None = None,
+    *,
+    adapter: Sink | None = None,
+    raise_errors: bool = True,
+    **kwargs: Any,
+) -> Transcript:
+    """Run one turn to its end and return what came of it: text, calls, usage, outcome.
+
+    `adapter` sees every event as it comes. Keywords are those of `stream`. With `raise_errors=False` the graph's
+    own exception is kept in `transcript.exception`.
+    """
+    transcript, tell = _folding(adapter)
+    try:
+        with closing(cast("Any", stream(graph, input, config, **kwargs))) as events:
+            for event in events:
+                tell(event)
+    except Exception as error:
+        if raise_errors or transcript.outcome != "error":
+            raise
+        transcript.exception = error
+    return transcript
+
+
+async def arun(
+    graph: Graph,
+    input: Any,
+    config: Mapping[str, Any] | None = None,
+    *,
+    adapter: Sink | None = None,
+    raise_errors: bool = True,
+    **kwargs: Any,
+) -> Transcript:
+    """Run one turn to its end and return what came of it: `run`, async."""
+    transcript, tell = _folding(adapter)
+    try:
+        async with aclosing(cast("Any", astream(graph, input, config, **kwargs))) as events:
+            async for event in events:
+                tell(event)
+    except Exception as error:
+        if raise_errors or transcript.outcome != "error":
+            raise
+        transcript.exception = error
+    return transcript
+
+
+def resume_command(interrupts: Sequence[Interrupt], answers: Mapping[str, Any]) -> Command[Any]:
+    """Return the `Command` that answers interrupts, keyed by interrupt id; some may stay unanswered.
+
+    `answers` maps an interrupt's id to a decision (`approve`, `edit`, `reject`, `respond`), to a list of them, one
+    for each action, or to any value for a plain `interrupt(…)`. Raises `InvalidDecision` for what does not fit.
+    """
+    return Command(resume=resume_map(interrupts, answers))
+
+
+def _folding(adapter: Sink | None) -> tuple[Transcript, Callable[[Event], None]]:
+    """Return a transcript and the function that tells it, and the adapter, of an event."""
+    transcript, numbers = Transcript(), count(1)
+
+    def tell(event: Event) -> None:
+        transcript.add(event)
+        if adapter is not None:
+            adapter.handle(Entry(seq=next(numbers), at_ms=time_ns() // 1_000_000, event=event))
+
+    return transcript, tell
+
+
+# ------------------------------------------------------------------ preparing a turn
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """How a graph is called for one turn."""
+
+    graph: Any
+    input: Any
+    config: dict[str, Any]
+    modes: list[str]
+    cause: Cause
+    state: bool
+    skip_tools: frozenset[str]
+    kwargs: dict[str, Any]
+
+    @property
+    def thread_id(self) -> str | None:
+        """The thread whose checkpoints hold this turn; None when nothing is kept."""
+        return self.config["configurable"].get("thread_id") if _keeps_threads(self.graph) else None
+
+    def arguments(self) -> dict[str, Any]:
+        return {"stream_mode": self.modes, "subgraphs": True, **self.kwargs}
+
+    def parser(self, before: _Standing) -> StreamParser:
+        return StreamParser(
+            modes=self.modes,
+            subgraphs=True,
+            thread_id=self.thread_id,
+            cause=self.cause,
+            checkpoint_id=before.checkpoint_id,
+            input=None if isinstance(self.input, Command) else self.input,
+            open_calls=before.open_calls,
+            state=self.state,
+            skip_tools=self.skip_tools,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Where a thread stands, as its checkpoint says; empty where there is none."""
+
+    checkpoint_id: str | None = None
+    open_calls: tuple[OpenCall, ...] = ()
+    open_interrupts: tuple[Any, ...] | None = None
+    paused: tuple[str, ...] | None = None
+
+    def ending(self) -> dict[str, Any]:
+        """What the parser's `close` is told."""
+        return {
+            "checkpoint_id": self.checkpoint_id,
+            "open_interrupts": self.open_interrupts,
+            "paused": self.paused,
+        }
+
+
+def _prepare(
+    graph: Any,
+    input: Any,
+    config: Mapping[str, Any] | None,
+    state: bool,
+    modes: Sequence[ExtraMode],
+    skip_tools: Iterable[str],
+    kwargs: dict[str, Any],
+) -> _Call:
+    if not isinstance(graph, Graph):
+        hint = "compile it first: graph.compile()" if hasattr(graph, "compile") else "pass what graph.compile() returns"
+        raise UnsupportedGraph(f"expected a compiled LangGraph graph, got a {type(graph).__name__}: {hint}")
+    for name in _OURS & kwargs.keys():
+        given = kwargs[name]
+        if name == "version" and given == "v3":
+            raise UsageError("version='v3' changes what the agent answers and cannot be read: leave it out")
+        raise UsageError(
+            f"{name}={given!r} is langwire's to choose: leave it out, or ask with modes=[…] and state=True"
+        )
+    if isinstance(modes, str) or not set(modes) <= _EXTRA_MODES:
+        raise UsageError(f"modes came as {modes!r}: expected a list out of {', '.join(sorted(_EXTRA_MODES))}")
+    asked = [*_MODES, *dict.fromkeys([*modes, *(["values"] if state else [])])]
+    return _Call(
+        graph=graph,
+        input=_input_for(graph, input),
+        config=_config_for(graph, config),
+        modes=asked,
+        cause=_cause(input),
+        state=state,
+        skip_tools=frozenset(skip_tools),
+        kwargs=kwargs,
+    )
+
+
+def _cause(input: Any) -> Cause:
+    if input is None:
+        return "continue"
+    return "resume" if isinstance(input, Command) and cast("Command[Any]", input).resume is not None else "message"
+
+
+def _input_for(graph: Any, input: Any) -> Any:
+    """Text and messages become the graph's `messages`; anything else goes to the graph as it is."""
+    keys = _input_keys(graph)
+    if keys is None or input is None or isinstance(input, Command):
+        return cast("Any", input)
+    messages = [{"role": "user", "content": input}] if isinstance(input, str) else messages_of(input)
+    if messages is not None:
+        if "messages" not in keys:
+            raise InvalidInput(f"this graph takes no messages: pass a dict with {_named(keys)}")
+        return {"messages": list(messages)}
+    if isinstance(input, Mapping):
+        given = {str(key) for key in cast("Mapping[Any, Any]", input)}
+        if keys and not given & keys:
+            raise InvalidInput(
+                f"none of this graph's inputs is in what came ({_named(given)}): expected {_named(keys)}"
+            )
+    return cast("Any", input)
+
+
+def _input_keys(graph: Any) -> frozenset[str] | None:
+    """The keys of a state graph's input; None for a graph that takes anything (the functional API).
+
+    A remote graph does not say: those take messages.
+    """
+    builder = getattr(graph, "builder", None)
+    if builder is not None:
+        schema = builder.schemas.get(builder.input_schema, {})
+        return frozenset(str(key) for key in schema)
+    return None if hasattr(graph, "channels") else frozenset({"messages"})
+
+
+def _named(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys)) or "nothing"
+
+
+def _keeps_threads(graph: Any) -> bool:
+    """Whether the graph keeps its threads; a remote graph does as soon as it is given one."""
+    return bool(getattr(graph, "checkpointer", None)) or not hasattr(graph, "channels")
+
+
+def _config_for(graph: Any, config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The caller's config, with a new thread for a graph that keeps threads and was given none."""
+    copied = dict(config or {})
+    configurable = copied["configurable"] = dict(copied.get("configurable") or {})
+    if getattr(graph, "checkpointer", None) and not configurable.get("thread_id"):
+        configurable["thread_id"] = str(uuid4())
+    return copied
+
+
+# ------------------------------------------------------------------ running it
+
+
+def _events(call: _Call, *, raise_errors: bool) -> Iterator[Event]:
+    in_loop = _runs_async_only(call.graph)
+    parser = call.parser(run_in_loop(lambda: _abefore(call)) if in_loop else _before(call))
+    yield from parser.start()
+    try:
+        for chunk in _chunks(call, in_loop=in_loop):
+            yield from parser.feed(chunk)
+    except KeyboardInterrupt:
+        yield from parser.cancel()
+        raise
+    except Exception as error:
+        yield from parser.fail(error)
+        if raise_errors:
+            raise
+        return
+    yield from parser.close(**(run_in_loop(lambda: _aafter(call)) if in_loop else _after(call)).ending())
+
+
+def _chunks(call: _Call, *, in_loop: bool) -> Iterator[Any]:
+    if in_loop:
+        return iterate_in_loop(lambda: call.graph.astream(call.input, call.config, **call.arguments()))
+    return call.graph.stream(call.input, call.config, **call.arguments())
+
+
+async def _aevents(call: _Call, *, raise_errors: bool) -> AsyncIterator[Event]:
+    try:
+        before = await _abefore(call)
+    except NotImplementedError:  # the checkpointer only works sync
+        async for event in iterate_in_thread(lambda: _events(call, raise_errors=raise_errors)):
+            yield event
+        return
+    parser = call.parser(before)
+    for event in parser.start():
+        yield event
+    try:
+        async with aclosing(call.graph.astream(call.input, call.config, **call.arguments())) as chunks:
+            async for chunk in chunks:
+                for event in parser.feed(chunk):
+                    yield event
+    except Exception as error:
+        for event in parser.fail(error):
+            yield event
+        if raise_errors:
+            raise
+        return
+    for event in parser.close(**(await _aafter(call)).ending()):
+        yield event
+
+
+def _runs_async_only(graph: Any) -> bool:
+    """Whether some node or tool of the graph, or of a graph inside it, has no sync form."""
+    return any(_node_runs_async_only(node) for node in getattr(graph, "nodes", {}).values())
+
+
+def _node_runs_async_only(node: Any) -> bool:
+    bound = getattr(node, "bound", None)
+    tools = getattr(bound, "tools_by_name", None)
+    if tools is not None:
+        return any(getattr(tool, "func", True) is None for tool in tools.values())
+    if getattr(bound, "func", True) is None:
+        return True
+    return any(_runs_async_only(inner) for inner in getattr(node, "subgraphs", None) or ())
+
+
+# ------------------------------------------------------------------ where the thread stands
+
+
+def _before(call: _Call) -> _Standing:
+    if call.thread_id is None:
+        return _Standing()
+    return _standing(call.graph.get_state(call.config, subgraphs=call.cause != "message"))
+
+
+async def _abefore(call: _Call) -> _Standing:
+    if call.thread_id is None:
+        return _Standing()
+    return _standing(await call.graph.aget_state(call.config, subgraphs=call.cause != "message"))
+
+
+def _after(call: _Call) -> _Standing:
+    """After a run that ended well the stream's own word will do, should the checkpoint not be readable."""
+    try:
+        return _standing(call.graph.get_state(call.config)) if call.thread_id is not None else _Standing()
+    except Exception:
+        logger.warning("the checkpoint could not be read after the turn", exc_info=True)
+        return _Standing()
+
+
+async def _aafter(call: _Call) -> _Standing:
+    try:
+        return _standing(await call.graph.aget_state(call.config)) if call.thread_id is not None else _Standing()
+    except Exception:
+        logger.warning("the checkpoint could not be read after the turn", exc_info=True)
+        return _Standing()
+
+
+def _standing(snapshot: Any) -> _Standing:
+    if snapshot.created_at is None:  # nothing is kept of this thread yet
+        return _Standing()
+    failed = any(task.error for task in snapshot.tasks)
+    return _Standing(
+        checkpoint_id=snapshot.config["configurable"].get("checkpoint_id"),
+        open_calls=tuple(_open_calls((), snapshot)),
+        open_interrupts=tuple(snapshot.interrupts),
+        paused=() if failed or snapshot.interrupts else tuple(snapshot.next),
+    )
+
+
+def _open_calls(lane: Lane, snapshot: Any) -> Iterator[OpenCall]:
+    """The calls without a result in a thread's state, and in the states of the graphs that wait inside it."""
+    yield from open_calls_of(lane, snapshot.values)
+    for task in snapshot.tasks:
+        if hasattr(task.state, "values") and hasattr(task.state, "tasks"):
+            yield from _open_calls((*lane, f"{task.name}:{task.id}"), task.state)

@@ -1,0 +1,206 @@
+"""The demo agents show what they promise, sync and async."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from langgraph.types import Command
+
+import langwire.demo
+from langwire.demo import agents
+
+BUILDERS = {name: getattr(agents, f"build_{name}") for name in langwire.demo.__all__}
+MODES = ["messages", "updates", "tasks", "custom", "values"]
+THREAD: Any = {"configurable": {"thread_id": "thread-1"}}
+
+
+def asks(words: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": words}]}
+
+
+async def chunks_of(graph: Any, given: Any, *, sync: bool = False) -> list[Any]:
+    options: Any = {"stream_mode": MODES, "subgraphs": True}
+    if sync:
+        return list(graph.stream(given, THREAD, **options))
+    return [chunk async for chunk in graph.astream(given, THREAD, **options)]
+
+
+def final(graph: Any, given: Any) -> str:
+    return graph.invoke(given, THREAD)["messages"][-1].text
+
+
+both_ways = pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+
+
+# ------------------------------------------------------------------ assistant
+
+
+@both_ways
+async def test_the_assistant_shows_a_whole_turn(sync: bool) -> None:
+    chunks = await chunks_of(agents.build_assistant(0), asks("A day in Oslo, please"), sync=sync)
+    told = [data[0] for lane, mode, data in chunks if mode == "messages"]
+    blocks = [block for message in told if isinstance(message.content, list) for block in message.content]
+    state = [data for lane, mode, data in chunks if mode == "values"][-1]
+    results = [message for message in state["messages"] if message.type == "tool"]
+    assert any(block.get("thinking") for block in blocks)
+    assert any(block.get("annotations") for block in blocks)
+    assert sum(bool(getattr(message, "usage_metadata", None)) for message in told) == 4
+    assert [data["progress"] for lane, mode, data in chunks if mode == "custom"] == [30, 60, 100]
+    assert [result.status for result in results].count("error") == 1
+    assert [todo["status"] for todo in state["todos"]] == ["completed", "completed", "in_progress"]
+    assert "Your day in Oslo" in state["messages"][-1].text
+    assert "crisp and clear" in state["messages"][-1].text
+
+
+async def test_the_assistant_asks_two_tools_in_parallel() -> None:
+    chunks = await chunks_of(agents.build_assistant(0), asks("hi"))
+    calls = [call for _, mode, data in chunks if mode == "updates" for call in _calls(data)]
+    assert calls == [["write_todos"], ["get_weather", "find_trains"], ["write_todos", "book_table"]]
+
+
+def _calls(update: dict[str, Any]) -> list[list[str]]:
+    messages = [message for message in (update.get("model") or {}).get("messages", []) if message.tool_calls]
+    return [[call["name"] for call in message.tool_calls] for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("asked", "city"),
+    [("hi", "Lisbon"), ("rome?", "Rome"), ("take me to Bergen", "Bergen"), ("in the end", "Lisbon")],
+)
+def test_the_assistant_goes_where_it_is_told(asked: str, city: str) -> None:
+    assert f"Your day in {city}" in final(agents.build_assistant(0), asks(asked))
+
+
+def test_the_assistant_talks_on() -> None:
+    graph = agents.build_assistant(0)
+    state = graph.invoke(asks("Paris"))
+    state["messages"].append(("user", "thanks"))
+    state = graph.invoke(state)
+    assert 'You said: "thanks"' in state["messages"][-1].text
+    state["messages"].append(("user", "and Tokyo?"))
+    state = graph.invoke(state)
+    assert "Your day in Tokyo" in state["messages"][-1].text
+    ids = [call["id"] for message in state["messages"] if message.type == "ai" for call in message.tool_calls]
+    assert len(ids) == len(set(ids)) == 10
+
+
+# ------------------------------------------------------------------ approval
+
+EDIT = {"type": "edit", "edited_action": {"name": "send_email", "args": {"to": "bob@example.org"}}}
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("decision", "end"),
+    [
+        ({"type": "approve"}, "Done. Sent to ann@example.org."),
+        (EDIT, "Done. Sent to bob@example.org as you changed it."),
+        ({"type": "reject"}, "Nothing was sent. You said no."),
+        ({"type": "reject", "message": "too late"}, "Nothing was sent. You said no: too late."),
+        ({"type": "respond", "message": "shorter"}, 'Nothing was sent yet. You answered: "shorter"'),
+        ({"type": "shrug"}, "Nothing was sent. That did not work: got the decision {'type': 'shrug'}"),
+    ],
+)
+async def test_the_approval_agent_asks_and_does_what_it_is_told(decision: Any, end: str, sync: bool) -> None:
+    graph = agents.build_approval(0)
+    await chunks_of(graph, asks("Send the report to Ann"), sync=sync)
+    (question,) = graph.get_state(THREAD).interrupts
+    (action,) = question.value["action_requests"]
+    (rule,) = question.value["review_configs"]
+    assert action["args"]["to"] == "ann@example.org"
+    assert rule == {"action_name": "send_email", "allowed_decisions": ["approve", "edit", "reject", "respond"]}
+    chunks = await chunks_of(graph, Command(resume={"decisions": [decision]}), sync=sync)
+    assert chunks[-1][2]["messages"][-1].text.startswith(end)
+
+
+@pytest.mark.parametrize(
+    ("asked", "to"), [("hi", "ann@example.org"), ("write to Zoe", "zoe@example.org"), ("mail x.y@z.org", "x.y@z.org")]
+)
+def test_the_approval_agent_writes_to_whom_it_is_told(asked: str, to: str) -> None:
+    graph = agents.build_approval(0)
+    graph.invoke(asks(asked), THREAD)
+    assert graph.get_state(THREAD).interrupts[0].value["action_requests"][0]["args"]["to"] == to
+
+
+def test_the_approval_agent_asks_again_in_the_next_turn() -> None:
+    graph = agents.build_approval(0)
+    for name in ("Ann", "Bob"):
+        graph.invoke(asks(f"Write to {name}"), THREAD)
+        sent = final(graph, Command(resume={"decisions": [{"type": "approve"}]}))
+        assert sent == f"Done. Sent to {name.lower()}@example.org."
+
+
+# ------------------------------------------------------------------ team and failing
+
+
+@both_ways
+async def test_each_researcher_works_in_the_lane_of_its_call(sync: bool) -> None:
+    chunks = await chunks_of(agents.build_team(0), asks("Tell me about Rome"), sync=sync)
+    starts = [data for lane, mode, data in chunks if mode == "tasks" and not lane and "input" in data]
+    calls = {f"tools:{data['id']}": data["input"][0]["args"]["topic"] for data in starts if data["name"] == "tools"}
+    speakers = {
+        (calls[lane[0]], data[1]["lc_agent_name"]) for lane, mode, data in chunks if mode == "messages" and lane
+    }
+    assert speakers == {("food", "researcher"), ("sights", "researcher")}
+    end = chunks[-1][2]["messages"][-1].text
+    assert "Food in Rome: try the market hall" in end
+    assert "Sights in Rome: walk up the hill" in end
+
+
+@both_ways
+async def test_the_failing_agent_breaks_off(sync: bool) -> None:
+    said: list[str] = []
+    graph = agents.build_failing(0)
+
+    async def listen() -> None:
+        if sync:
+            said.extend(message.text for message, _ in graph.stream(asks("why?"), stream_mode="messages"))
+        async for message, _ in graph.astream(asks("why?"), stream_mode="messages"):
+            said.append(message.text)
+
+    with pytest.raises(ConnectionError, match="the model went away"):
+        await listen()
+    assert "".join(said) == 'You asked: "why?". The answer is quite simple, because'
+
+
+# ------------------------------------------------------------------ all of them
+
+
+@pytest.mark.parametrize("name", ["assistant", "team"])
+def test_an_agent_that_never_pauses_needs_no_thread(name: str) -> None:
+    assert BUILDERS[name](0).invoke(asks("hi"))["messages"][-1].text
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_a_delay_makes_the_tokens_watchable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("langwire.testing.model.time.sleep", waited.append)
+    try:
+        list(BUILDERS[name]().stream(asks("hi"), THREAD, stream_mode="messages"))
+    except ConnectionError:
+        assert name == "failing"
+    assert len(waited) > 5
+    assert set(waited) == {agents.DELAY}
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_the_package_builds_each_agent_once(name: str) -> None:
+    graph = getattr(langwire.demo, name)
+    assert graph is getattr(langwire.demo, name)
+    assert graph.name == name
+
+
+def test_the_package_has_nothing_else() -> None:
+    assert dir(langwire.demo) == ["approval", "assistant", "failing", "team"]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = langwire.demo.nothing
+
+
+def test_importing_the_package_loads_no_langgraph() -> None:
+    code = "import sys, langwire.demo; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "langwire.demo" in loaded.split()
+    assert not [name for name in loaded.split() if name.startswith(("langchain", "langgraph"))]
