@@ -244,6 +244,14 @@ class Text(str):
     __slots__ = ()
 
 
+class Count(int):
+    pass
+
+
+class Ratio(float):
+    pass
+
+
 class Numbers:
     """What numpy's arrays and scalars look like."""
 
@@ -310,7 +318,7 @@ TABLE: list[tuple[str, Any, Any]] = [
     ("model_dump without arguments", OldModel(), {"a": 1}),
     ("tolist", Numbers(), [1, 2.5, "2026-01-02"]),
     ("other mappings", [UserDict(a=1), MappingProxyType({"b": 2})], [{"a": 1}, {"b": 2}]),
-    ("subclasses", [Text("a"), OrderedDict(b=Text("c"))], ["a", {"b": "c"}]),
+    ("subclasses", [Text("a"), Count(3), Ratio(0.5), OrderedDict(b=Text("c"))], ["a", 3, 0.5, {"b": "c"}]),
     ("exception", ValueError("password is 1234"), {"$error": "ValueError"}),
     ("function", len, {"$type": "builtin_function_or_method"}),
     ("class", Record, {"$type": "type"}),
@@ -418,6 +426,17 @@ def test_a_date_that_lies_about_its_text_is_only_named() -> None:
     assert jsonable(Day(2026, 1, 1)) == {"$type": "Day"}
 
 
+@pytest.mark.parametrize("whole", [deque[Any](), list[Any]()])
+def test_what_grows_while_it_is_read_is_read_as_it_was(whole: Any) -> None:
+    class Grows:
+        def tolist(self) -> str:
+            whole.append(self)
+            return "x"
+
+    whole.append(Grows())
+    assert jsonable(whole) == ["x"]
+
+
 def test_stopping_the_program_is_not_swallowed() -> None:
     class Stops:
         def tolist(self) -> Any:
@@ -502,7 +521,7 @@ LEAVES = st.one_of(
     st.text(),
     SURROGATES,
     st.binary(max_size=8),
-    st.decimals(),
+    st.decimals(allow_nan=False),
     st.datetimes(),
     st.dates(),
     st.times(),

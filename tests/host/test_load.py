@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ Write = Callable[[str, str], Path]
 
 
 @pytest.fixture(autouse=True)
-def process_as_before() -> Iterator[None]:
+def process_as_before(tmp_path: Path) -> Iterator[None]:
     """Loading changes the process on purpose; each test starts from the same one."""
-    path, modules = list(sys.path), dict(sys.modules)
+    path = list(sys.path)
     yield
     sys.path[:] = path
-    for name in sys.modules.keys() - modules.keys():
-        if not name.startswith(("lang", "pydantic")):
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith((str(AGENTS), str(tmp_path))):
             del sys.modules[name]
 
 
@@ -118,19 +119,28 @@ def test_a_file_is_executed_once_however_it_is_named(monkeypatch: pytest.MonkeyP
     assert vars(sys)["_greeter_runs"] == runs
 
 
+def test_a_file_that_was_imported_through_a_link_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    link = tmp_path / "linked"
+    link.symlink_to(AGENTS)
+    monkeypatch.syspath_prepend(str(link))
+    module = import_module("greeter")
+    assert str(link) in str(module.__file__)
+    assert load_agent(f"{GREETER}:graph") is module.graph
+
+
 def test_two_files_of_one_name_are_two_modules(write: Write) -> None:
     for folder in ("one", "two"):
         write(f"{folder}/same.py", f"class Graph:\n    stream = astream = '{folder}'\ngraph = Graph()\n")
     assert [load_agent(f"{folder}/same.py:graph").stream for folder in ("one", "two")] == ["one", "two"]
+    assert sys.modules["same"].graph.stream == "one"
 
 
-@pytest.mark.parametrize("name", ["my-agent.py", "json.py"])
+@pytest.mark.parametrize("name", ["my-agent.py", "my.agent.py", "json.py", "this.py"])
 def test_any_file_name_will_do(write: Write, name: str) -> None:
     write(name, "class Graph:\n    stream = astream = 'yes'\ngraph = Graph()\n")
+    before = dict(sys.modules)
     assert load_agent(f"./{name}:graph").stream == "yes"
-    import json
-
-    assert json.dumps(1) == "1"
+    assert sys.modules.get(Path(name).stem) is before.get(Path(name).stem)
 
 
 def test_what_an_agent_prints_while_loading_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,7 +189,11 @@ def test_a_missing_module_is_told_from_a_missing_import(write: Write) -> None:
     write("shop_c/__init__.py", "")
     write("shop_c/agents.py", "import nosuch_library.part")
     write("plain_c.py", "import nosuch_library")
-    for spec, missing in (("nosuch_module:graph", "nosuch_module"), ("shop_c.nosuch:graph", "shop_c.nosuch")):
+    for spec, missing in (
+        ("nosuch_module:graph", "nosuch_module"),
+        ("nosuch_package.agents:graph", "nosuch_package"),
+        ("shop_c.nosuch:graph", "shop_c.nosuch"),
+    ):
         message, cause = failure(spec)
         assert message.startswith(f"there is no module {missing} (looked in {os.getcwd()} and")
         assert isinstance(cause, ModuleNotFoundError)

@@ -23,7 +23,7 @@ def related(one: Lane, other: Lane) -> bool:
 class Call:
     """One tool call; `id` is its part id, `call_id` what LangChain knows."""
 
-    __slots__ = ("answer", "answered", "args", "call_id", "hidden", "id", "lane", "name", "provider")
+    __slots__ = ("answer", "answered", "args", "call_id", "hidden", "id", "lane", "message_id", "name", "provider")
 
     def __init__(
         self,
@@ -33,11 +33,12 @@ class Call:
         *,
         call_id: str | None,
         args: Any = None,
+        message_id: str | None = None,
         provider: bool = False,
         hidden: bool = False,
     ) -> None:
         self.id, self.name, self.lane, self.call_id = id, name, lane, call_id
-        self.args, self.provider, self.hidden = args, provider, hidden
+        self.args, self.message_id, self.provider, self.hidden = args, message_id, provider, hidden
         self.answered = False
         self.answer: tuple[str | None, Any] = (None, None)
         """Message id and content of the result, once told."""

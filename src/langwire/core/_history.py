@@ -24,6 +24,7 @@ class Known:
 
     __slots__ = (
         "_text",
+        "again",
         "calls",
         "counted",
         "kept",
@@ -39,6 +40,8 @@ class Known:
         self.message_id, self.lane, self.raw, self.source = message_id, lane, raw, source
         self._text: list[str] | str | None = None
         self.calls: list[Call] = []
+        self.again = False
+        """Whether a message with its id was told in its lane before."""
         self.counted = False
         """Whether its usage has been told."""
         self.kept = False
@@ -72,18 +75,23 @@ class History:
         self._by_object: dict[int, Known] = {}
         self._nameless: list[Known] = []
         self._members: dict[Lane, dict[str, None]] = {}
-        self._unread: dict[Lane, Sequence[Any]] = {}
+        self._unread: list[tuple[Lane, Sequence[Any]]] = []
         self._lists: dict[Lane, Sequence[Any]] = {}
-        if known:
-            self.offer((), known)
+        for raw in known:
+            fields = coerce(raw)
+            if fields is not None and not self._learn((), raw, fields):
+                self.add(Known("", (), raw), nameless_mode="history")
 
     def offer(self, lane: Lane, messages: Sequence[Any]) -> None:
         """Take a list of messages that a lane's state held before; read only when it is needed."""
-        self._unread[lane] = messages
+        if self._unread and self._unread[-1][0] == lane and grown_from(self._unread[-1][1], messages):
+            self._unread.pop()  # the new list holds all of the last one
+        self._unread.append((lane, messages))
 
-    def withdraw(self, lane: Lane) -> None:
+    def withdraw(self) -> None:
         """Forget the list that was offered last, if it has not been read."""
-        self._unread.pop(lane, None)
+        if self._unread:
+            self._unread.pop()
 
     # -------------------------------------------------------------- finding
 
@@ -113,6 +121,10 @@ class History:
             if fields is not None and fields.get("id") == message_id and related(known.lane, lane):
                 return self.name(known, message_id)
         return None
+
+    def has_told(self, lane: Lane, message_id: str) -> bool:
+        """Return whether a message with this id was told in this very lane in this turn."""
+        return any(known.lane == lane and known.source for known in self._by_id.get(message_id, ()))
 
     def find_alike(self, lane: Lane, fields: Fields, mode: str) -> Known | None:
         """Return a message told without an id that reads like this one and that `mode` has not shown yet."""
@@ -161,7 +173,7 @@ class History:
     # -------------------------------------------------------------- leaving
 
     def members(self, lane: Lane) -> tuple[str, ...]:
-        """Return the ids of the messages that the state of `lane` is known to hold, oldest first."""
+        """Return the ids of the messages that the state of `lane` is known to hold."""
         self._read_lists()
         return tuple(self._members.get(lane, ()))
 
@@ -182,8 +194,8 @@ class History:
     # -------------------------------------------------------------- reading lists
 
     def _read_lists(self) -> None:
-        unread, self._unread = self._unread, {}
-        for lane, messages in unread.items():
+        unread, self._unread = self._unread, []
+        for lane, messages in unread:
             for raw, fields in self._new_end(lane, messages):
                 self._learn(lane, raw, fields)
 
@@ -196,15 +208,17 @@ class History:
             if fields is not None:
                 yield raw, fields
 
-    def _learn(self, lane: Lane, raw: Any, fields: Fields) -> None:
+    def _learn(self, lane: Lane, raw: Any, fields: Fields) -> bool:
+        """Take in a message that was there before; return False for one without an id."""
         message_id = fields.get("id")
         if not message_id:
-            return
+            return False
         known = self._find(lane, message_id, None) or self._find_renamed(lane, message_id)
         if known is None:
             known = Known(message_id, lane, raw)
             self._by_id.setdefault(message_id, []).append(known)
         self._members.setdefault(lane, {})[known.message_id] = None
+        return True
 
 
 def grown_from(before: Sequence[Any], now: Sequence[Any]) -> int:

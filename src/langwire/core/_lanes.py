@@ -91,8 +91,8 @@ class Lanes:
 
     def start(self, lane: Lane, id: str, name: str, input: Any) -> None:
         """A task starts."""
-        if id in self._nodes:
-            return
+        if id in self._nodes or (lane and self.unended(lane[-1].rpartition(":")[2]) is None):
+            return  # told before, or below a node that is over
         wanted = call_of_task(input)
         call = self._calls.find(lane, wanted["id"]) if wanted is not None else None
         node = self._nodes[id] = Node(id, name, lane, call)
@@ -141,6 +141,11 @@ class Lanes:
         """Return the task id of the node that runs under this name in a lane, when there is just one."""
         tasks = [node.id for node in self._open.get(lane, {}).values() if node.name == name]
         return tasks[0] if len(tasks) == 1 else None
+
+    def unended(self, task: str | None) -> str | None:
+        """Return a task id, unless its node is over: what comes after that is not the node's any more."""
+        node = self._nodes.get(task or "")
+        return None if node is not None and node.ended else task or None
 
     # -------------------------------------------------------------- replay
 

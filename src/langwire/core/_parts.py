@@ -81,9 +81,11 @@ class OpenMessage:
         "_text_id",
         "_usages",
         "calls",
+        "closed",
         "message_id",
         "model",
         "role",
+        "run",
         "source",
         "texts",
     )
@@ -100,6 +102,9 @@ class OpenMessage:
         self.calls: list[Call] = []
         self.texts: list[str] = []
         self.model: str | None = None
+        self.closed = False
+        self.run: int | None = None
+        """Whose chunks it takes: the key of its model run, while it is open."""
 
     # -------------------------------------------------------------- strands
 
@@ -225,6 +230,7 @@ class OpenMessage:
 
     def whole_call(self, call_id: str | None, name: str, args: Any, text: str | None) -> None:
         """Tell a call of a finished message at once; `text` are its arguments where they are not parsed."""
+        self._end_strand(partial=False)
         part = OpenCallPart(call_id, provider=False)
         part.name = name
         part.fragments.append(_json(args) if text is None else text)
@@ -263,7 +269,15 @@ class OpenMessage:
         desk = self._desk
         id = desk.ids.call(part.call_id) if part.call_id else desk.ids.part(self.message_id)
         hidden = part.name in desk.skipped
-        call = Call(id, part.name, self.source.lane, call_id=part.call_id, provider=part.provider, hidden=hidden)
+        call = Call(
+            id,
+            part.name,
+            self.source.lane,
+            call_id=part.call_id,
+            message_id=self.message_id,
+            provider=part.provider,
+            hidden=hidden,
+        )
         part.call = call
         desk.calls.add(call)
         self.calls.append(call)
@@ -307,10 +321,16 @@ class OpenMessage:
 
     def end(self, *, partial: bool) -> None:
         """Tell the end of every part that is open."""
+        self.closed = True
         self._end_strand(partial=partial)
         parts, self._call_parts = self._call_parts, {}
         for part in parts.values():
             self._end_call(part, partial=partial)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether anything of it has been told."""
+        return bool(self._strand_id or self.calls)
 
     def usage(self) -> Usage | None:
         """Return the message's usage as far as it has been counted, once."""

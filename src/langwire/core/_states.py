@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from operator import is_
 from typing import Any
 
-from langwire.core._messages import calls_of, fields_of, role_of
+from langwire.core._messages import Fields, calls_of, coerce, fields_of
 from langwire.core._teller import Teller
 from langwire.core._updates import messages_of, state_items
 from langwire.events import Lane, OpenCall, Source
@@ -63,22 +63,23 @@ class States:
             self._teller.gone(lane, [id for id in gone if id not in ids])
 
 
-def open_calls_of(lane: Lane, state: Any) -> Iterator[OpenCall]:
-    """Yield the tool calls in a state's messages that no tool message answers, oldest first."""
+def open_calls_of(lane: Lane, *states: Any) -> Iterator[OpenCall]:
+    """Yield the tool calls in the messages of states, taken one after the other, that no tool message answers."""
     waiting: dict[str, list[OpenCall]] = {}
-    for _, value in state_items(state):
-        for raw in messages_of(value) or ():
-            fields = fields_of(raw)
-            if fields is None:
-                continue
-            if role_of(fields) == "tool":
-                answered = waiting.get(fields.get("tool_call_id") or "")
-                if answered:
-                    answered.pop(0)
-                continue
-            for call_id, name, args, _ in calls_of(fields):
-                if call_id is not None:
-                    call = OpenCall(id=call_id, call_id=call_id, name=name, lane=lane, args=args)
-                    waiting.setdefault(call_id, []).append(call)
+    for state in states:
+        for _, value in state_items(state):
+            for raw in messages_of(value) or ():
+                _note_call(waiting, lane, coerce(raw) or {})
     for calls in waiting.values():
         yield from calls
+
+
+def _note_call(waiting: dict[str, list[OpenCall]], lane: Lane, fields: Fields) -> None:
+    """Enter the calls that a message makes, strike out the one that it answers."""
+    answered = waiting.get(fields.get("tool_call_id") or "")
+    if answered:
+        answered.pop(0)
+    for call_id, name, args, _ in calls_of(fields):
+        if call_id is not None:
+            call = OpenCall(id=call_id, call_id=call_id, name=name, lane=lane, args=args)
+            waiting.setdefault(call_id, []).append(call)

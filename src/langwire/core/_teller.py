@@ -66,6 +66,7 @@ class Teller:
         "_open",
         "_open_by_task",
         "_prefix",
+        "_removals",
         "_runs",
         "_told_by_task",
     )
@@ -79,6 +80,8 @@ class Teller:
         self._open_by_task: dict[str | None, dict[tuple[Lane, str], None]] = {}
         self._told_by_task: dict[str, list[Known]] = {}
         self._keeping_tasks: set[str] = set()
+        self._removals: dict[Lane, list[Fields]] = {}
+        """Removals that the `messages` mode showed: they say less than the update that follows, and wait for it."""
 
     # -------------------------------------------------------------- what streams
 
@@ -86,7 +89,7 @@ class Teller:
         """Take one item of the `messages` mode: a token chunk, or a message that a node made."""
         fields = cast("Fields", message if type(message) is dict else message.__dict__)
         run = self._runs.get(id(metadata))
-        if run is not None and run.message is not None and fields["type"] == "AIMessageChunk":
+        if run is not None and run.message is not None and not run.message.closed:
             opened = run.message
             if fields["id"] != run.last_id:
                 self._rename(run, fields["id"])
@@ -108,7 +111,7 @@ class Teller:
         if fields.get("response_metadata"):
             opened.model = model_of(fields) or opened.model
         if fields.get("chunk_position") == "last":
-            self._end_chunks(opened, metadata)
+            self._end((lane, opened.message_id), partial=False)
 
     def _opened(self, lane: Lane, fields: Fields, metadata: Mapping[str, Any]) -> OpenMessage:
         """Find or open the message that a chunk belongs to."""
@@ -118,12 +121,15 @@ class Teller:
         if opened is None:
             message = OpenMessage(self._desk, message_id, run.source, role_of(fields))
             message.model = _text(metadata.get("ls_model_name"))
-            self._begin(lane, message, Known(message_id, lane, None, run.source))
+            known = Known(message_id, lane, None, run.source)
+            known.again = self._history.has_told(lane, message_id)
+            self._begin(lane, message, known)
         else:
             message = opened[0]
         if run.model:
             run.message, run.last_id = message, message_id
-            self._runs[id(metadata)] = run
+            message.run = id(metadata)
+            self._runs[message.run] = run
         return message
 
     def _rename(self, run: Run, message_id: str | None) -> None:
@@ -147,13 +153,9 @@ class Teller:
         agent = _text(metadata.get("lc_agent_name"))
         self._lanes.enter(lane, agent)
         checkpoint_ns = _text(metadata.get("langgraph_checkpoint_ns")) or ""
-        task = checkpoint_ns.rpartition(":")[2] or None
+        task = self._lanes.unended(checkpoint_ns.rpartition(":")[2])
         node = _text(metadata.get("langgraph_node"))
         return Run(metadata, Source(lane=lane, node=node, agent=agent or self._lanes.agent(lane), task=task))
-
-    def _end_chunks(self, message: OpenMessage, metadata: Mapping[str, Any]) -> None:
-        self._runs.pop(id(metadata), None)
-        self._end((message.source.lane, message.message_id), partial=False)
 
     def _begin(self, lane: Lane, message: OpenMessage, known: Known, *, nameless_mode: str | None = None) -> None:
         key = (lane, message.message_id)
@@ -172,9 +174,11 @@ class Teller:
             return
         message, known = opened
         self._open_by_task[message.source.task].pop(key, None)
+        if message.run is not None:
+            self._runs.pop(message.run, None)
         message.end(partial=partial)
         usage = message.usage()
-        if usage is not None and not known.counted:
+        if usage is not None and (message.has_parts or not known.again):
             known.counted = True
             self._desk.tell_usage(usage)
 
@@ -183,12 +187,13 @@ class Teller:
     def _finished_in_messages(self, lane: Lane, raw: Any, fields: Fields, metadata: Mapping[str, Any]) -> None:
         run = self._run(lane, metadata)
         if role_of(fields) == "remove":
-            self._remove(lane, [fields])
+            self._removals.setdefault(lane, []).append(fields)
         else:
             self.finished(lane, raw, fields, run.source, "messages")
 
     def written(self, lane: Lane, key: str | None, value: Any, source: Source, mode: str) -> bool:
         """Take what a node wrote to one state key; return whether it was messages."""
+        self._removals.pop(lane, None)
         replaces, value = overwritten(value)
         raws = messages_of(value)
         if raws is None and key == self._messages_key:
@@ -222,7 +227,7 @@ class Teller:
             return self._tell(lane, raw, fields, source, mode)
         self._end((known.lane, known.message_id), partial=False)
         if known.source is not None:
-            self._tell_new_calls(known, fields)
+            self._tell_new_calls(known, fields, source)
             self._tell_usage(known, fields)
         if not known.removed:
             self._compare(known, fields, source)
@@ -275,6 +280,7 @@ class Teller:
             return
         if call is not None:
             call.answered, call.answer = True, (message_id, content)
+            self._end((call.lane, call.message_id or ""), partial=False)
             self._lanes.finished_call(call)
         self._desk.out.append(
             ToolResult(
@@ -289,17 +295,17 @@ class Teller:
             )
         )
 
-    def _tell_new_calls(self, known: Known, fields: Fields) -> None:
+    def _tell_new_calls(self, known: Known, fields: Fields, source: Source) -> None:
         """Calls that a node added to a message which has been told; ids that the provider left out."""
         calls = list(calls_of(fields))
         told = {call.call_id for call in known.calls}
         for position, (call_id, name, args, args_text) in enumerate(calls):
-            if call_id is None or call_id in told or known.source is None:
+            if call_id is None or call_id in told:
                 continue
             if position < len(known.calls) and known.calls[position].call_id is None:
                 self._desk.calls.name_id(known.calls[position], call_id)
                 continue
-            message = OpenMessage(self._desk, known.message_id, known.source, "assistant")
+            message = OpenMessage(self._desk, known.message_id, source, "assistant")
             message.calls = known.calls
             message.whole_call(call_id, name, args, args_text)
 
@@ -366,9 +372,9 @@ class Teller:
             if messages is not None:
                 self._history.offer(lane, messages)
 
-    def withdraw(self, lane: Lane) -> None:
-        """What was offered last of this lane was not what it held before."""
-        self._history.withdraw(lane)
+    def withdraw(self) -> None:
+        """What was offered last was not what a lane held before."""
+        self._history.withdraw()
 
     def learn(self, lane: Lane, key: str | None, value: Any) -> None:
         """Take in messages that an earlier turn told: LangGraph shows their writes again when it resumes."""
@@ -399,6 +405,10 @@ class Teller:
 
     # -------------------------------------------------------------- ends
 
+    def has_told(self, task: str) -> bool:
+        """Return whether a message of this task has been told."""
+        return task in self._told_by_task
+
     def end_task(self, task: str, status: NodeStatus) -> None:
         """A node is over: close what it left open, and tell which of its messages the state does not hold."""
         for key in list(self._open_by_task.get(task, ())):
@@ -411,6 +421,8 @@ class Teller:
             self._end(key, partial=True)
         for task in list(self._told_by_task):
             self._tell_discarded(task, failed=False)
+        for lane, removals in self._removals.items():
+            self._remove(lane, removals)
 
     def _tell_discarded(self, task: str, *, failed: bool) -> None:
         told = self._told_by_task.pop(task, ())

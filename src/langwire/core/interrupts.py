@@ -263,15 +263,12 @@ def resume_map(interrupts: Sequence[Interrupt], answers: Mapping[str, Any]) -> d
 
 
 def _resume_value(interrupt: Interrupt, answer: Any) -> Any:
-    match interrupt.kind:
-        case "breakpoint":
-            raise InvalidDecision(f"interrupt {interrupt.id!r} takes no answer: continue with no input instead")
-        case "approval_batched":
-            return {"decisions": _wires(interrupt, answer)}
-        case "approval_per_call":
-            return _wires(interrupt, answer)[0]
-        case "value":
-            return _free_value(interrupt, answer)
+    if interrupt.kind == "breakpoint":
+        raise InvalidDecision(f"interrupt {interrupt.id!r} takes no answer: continue with no input instead")
+    if interrupt.kind == "value":
+        return _free_value(interrupt, answer)
+    wires = _wires(interrupt, answer)
+    return {"decisions": wires} if interrupt.kind == "approval_batched" else wires[0]
 
 
 def _wires(interrupt: Interrupt, answer: Any) -> list[dict[str, Any]]:

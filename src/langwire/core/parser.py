@@ -156,7 +156,7 @@ class StreamParser:
         is asked, both as the checkpoint has them. `None` means unknown: the stream's own word stands.
         """
         self._begin()
-        if self._baseline is not None:
+        if self._baseline is not None and () not in self._moved:
             self._read_result(*self._baseline)
         paused = paused if paused is not None else self._next
         interrupts = self._pauses.settle(open_interrupts, paused)
@@ -284,14 +284,15 @@ class StreamParser:
             return
         metadata = data.get("metadata")
         self._enter(lane, metadata.get("lc_agent_name") if is_mapping(metadata) else None)
-        self._lanes.start(lane, data["id"], data["name"], data["input"])
+        if not self._teller.has_told(data["id"]):  # a node is told before its parts, or not at all
+            self._lanes.start(lane, data["id"], data["name"], data["input"])
         self._teller.offer(lane, data["input"])
 
     def _read_task_result(self, lane: Lane, data: Any) -> None:
         self._enter(lane)
         self._lanes.stepped(lane)
         if "updates" not in self._modes:
-            source = self._source(lane, data["name"], data["id"])
+            source = self._source(lane, data["name"], self._lanes.unended(data["id"]))
             for key, value in writes(data["result"]):
                 told = self._teller.written(lane, key, value, source, "tasks")
                 if not told and key == _STRUCTURED and not lane:
@@ -364,7 +365,7 @@ class StreamParser:
     def _read_result(self, lane: Lane, data: Any) -> None:
         """What a function of the functional API returned, shown by `values` as it is."""
         self._baseline = None
-        self._teller.withdraw(lane)
+        self._teller.withdraw()
         for key, value in writes(data):
             self._teller.written(lane, key, value, self._source(lane), "values")
         if self._tell_state and not is_state(data):

@@ -120,7 +120,6 @@ def _make_importable(*folders: Path) -> None:
     for folder in map(str, folders):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    importlib.invalidate_caches()
 
 
 # ------------------------------------------------------------------ the attribute
@@ -139,7 +138,7 @@ def _attribute(module: ModuleType, attribute: str, target: str) -> Any:
 
 def _advice(module: ModuleType, owner: Any, name: str) -> str:
     close = get_close_matches(name, [other for other in dir(owner) if not other.startswith("_")])
-    graphs = [key for key, value in vars(module).items() if _looks_like_graph(value) and not key.startswith("_")]
+    graphs = [key for key, value in vars(module).items() if _looks_like_graph(value)]
     said = [
         f"did you mean {' or '.join(close)}?" if close else "",
         f"its graphs are {', '.join(graphs)}" if graphs else "no graph was found in it",

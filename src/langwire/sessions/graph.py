@@ -385,14 +385,14 @@ def _node_runs_async_only(node: Any) -> bool:
 
 def _before(call: _Call) -> _Standing:
     if call.thread_id is None:
-        return _Standing()
-    return _standing(call.graph.get_state(call.config, subgraphs=call.cause != "message"))
+        return _Standing(open_calls=tuple(open_calls_of((), call.input)))
+    return _standing(call.graph.get_state(call.config, subgraphs=call.cause != "message"), call.input)
 
 
 async def _abefore(call: _Call) -> _Standing:
     if call.thread_id is None:
-        return _Standing()
-    return _standing(await call.graph.aget_state(call.config, subgraphs=call.cause != "message"))
+        return _Standing(open_calls=tuple(open_calls_of((), call.input)))
+    return _standing(await call.graph.aget_state(call.config, subgraphs=call.cause != "message"), call.input)
 
 
 def _after(call: _Call) -> _Standing:
@@ -412,21 +412,22 @@ async def _aafter(call: _Call) -> _Standing:
         return _Standing()
 
 
-def _standing(snapshot: Any) -> _Standing:
+def _standing(snapshot: Any, given: Any = None) -> _Standing:
+    """Read a snapshot. `given` is the input of the turn that begins: it may make calls, and answer them."""
     if snapshot.created_at is None:  # nothing is kept of this thread yet
-        return _Standing()
+        return _Standing(open_calls=tuple(open_calls_of((), given)))
     failed = any(task.error for task in snapshot.tasks)
     return _Standing(
         checkpoint_id=snapshot.config["configurable"].get("checkpoint_id"),
-        open_calls=tuple(_open_calls((), snapshot)),
+        open_calls=tuple(_open_calls((), snapshot, given)),
         open_interrupts=tuple(snapshot.interrupts),
         paused=() if failed or snapshot.interrupts else tuple(snapshot.next),
     )
 
 
-def _open_calls(lane: Lane, snapshot: Any) -> Iterator[OpenCall]:
+def _open_calls(lane: Lane, snapshot: Any, given: Any) -> Iterator[OpenCall]:
     """The calls without a result in a thread's state, and in the states of the graphs that wait inside it."""
-    yield from open_calls_of(lane, snapshot.values)
+    yield from open_calls_of(lane, snapshot.values, given)
     for task in snapshot.tasks:
         if hasattr(task.state, "values") and hasattr(task.state, "tasks"):
-            yield from _open_calls((*lane, f"{task.name}:{task.id}"), task.state)
+            yield from _open_calls((*lane, f"{task.name}:{task.id}"), task.state, None)
