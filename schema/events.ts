@@ -66,7 +66,7 @@ export interface ReasoningDelta {
   text: string;
 }
 
-/** A reasoning part is over. `signature` and `encrypted` are the provider's opaque values, to be sent back untouched. */
+/** A reasoning part is over. `signature` and `encrypted` are the provider's own, to be sent back untouched. */
 export interface ReasoningEnd {
   type: "reasoning_end";
   id: string;
@@ -144,7 +144,7 @@ export interface ToolResult {
 /**
  * A block that is not text. `data` is base64, `ref` a URL or a provider's file id; one of them, or `block`.
  *
- * `kind` is `image`, `audio`, `video` or `file`; any other block keeps its own type as `kind` and comes whole in `block`.
+ * `kind` is `image`, `audio`, `video` or `file`; any other block keeps its own type and comes whole in `block`.
  */
 export interface Media {
   type: "media";
@@ -203,7 +203,7 @@ export interface Usage {
   details?: Readonly<Record<string, unknown>> | null;
 }
 
-/** A node runs (stream mode `tasks`). `id` is LangGraph's task id; it comes back in the turn that resumes the node. */
+/** A node runs (stream mode `tasks`). `id` is LangGraph's task id: the turn that resumes the node has it again. */
 export interface NodeStart {
   type: "node_start";
   id: string;
@@ -376,7 +376,11 @@ export interface ErrorInfo {
   id?: string | null;
 }
 
-/** A tool call without a result. The parser of the thread's next turn is given these: LangGraph never repeats them. */
+/**
+ * A tool call without a result.
+ *
+ * The parser of the thread's next turn is given these: LangGraph never repeats them.
+ */
 export interface OpenCall {
   id: string;
   name: string;

@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from langwire.core.parser import StreamParser as StreamParser
     from langwire.core.transcript import Transcript as Transcript
     from langwire.errors import LangwireError as LangwireError
+    from langwire.sessions.graph import Graph as Graph
+    from langwire.sessions.graph import Sink as Sink
     from langwire.sessions.graph import arun as arun
     from langwire.sessions.graph import astream as astream
     from langwire.sessions.graph import resume_command as resume_command
     from langwire.sessions.graph import run as run
     from langwire.sessions.graph import stream as stream
 
+    __version__: str
+
 _HOMES = {
+    "Graph": "langwire.sessions.graph",
     "LangwireError": "langwire.errors",
     "PlainAdapter": "langwire.adapters.plain",
+    "Sink": "langwire.sessions.graph",
     "StreamParser": "langwire.core.parser",
     "Transcript": "langwire.core.transcript",
     "approve": "langwire.core.interrupts",
@@ -42,8 +48,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "Graph",
     "LangwireError",
     "PlainAdapter",
+    "Sink",
     "StreamParser",
     "Transcript",
     "__version__",

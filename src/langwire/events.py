@@ -35,9 +35,7 @@ def _snake_case(name: str) -> str:
     return _CAPITAL.sub("_", name).lower()
 
 
-class EventBase(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_snake_case
-):
+class EventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_snake_case):
     """What every event is: immutable, keyword-only, tagged by `type` on the wire."""
 
 
@@ -71,7 +69,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OpenCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A tool call without a result. The parser of the thread's next turn is given these: LangGraph never repeats them."""
+    """A tool call without a result.
+
+    The parser of the thread's next turn is given these: LangGraph never repeats them.
+    """
 
     id: str
     name: str
@@ -106,7 +107,7 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 # ------------------------------------------------------------------ a turn
 
 
-class TurnStart(EventBase):
+class TurnStart(EventBase, frozen=True, kw_only=True):
     """A turn begins: always the first event.
 
     `cause` is `message` for new input, `resume` for answers to interrupts, `continue` for none at all.
@@ -120,7 +121,7 @@ class TurnStart(EventBase):
     input: Any = None
 
 
-class TurnEnd(EventBase):
+class TurnEnd(EventBase, frozen=True, kw_only=True):
     """A turn is over: always the last event, exactly once, whatever happened.
 
     `interrupted` means that the run ended by itself with a question open (`interrupts` holds the ids).
@@ -141,7 +142,7 @@ class TurnEnd(EventBase):
 # ------------------------------------------------------------------ text and reasoning
 
 
-class TextStart(EventBase):
+class TextStart(EventBase, frozen=True, kw_only=True):
     """A strand of text begins. The first part of a message has the message's id, the next ones `<id>/1`, `<id>/2`.
 
     `role` is `assistant`, `user`, `system`, or whatever role a chat message names. `refusal` marks a
@@ -155,21 +156,21 @@ class TextStart(EventBase):
     refusal: bool = False
 
 
-class TextDelta(EventBase, gc=False):
+class TextDelta(EventBase, frozen=True, kw_only=True, gc=False):
     """More text of an open text part, exactly as the model sent it: joined, the deltas are the part."""
 
     id: str
     text: str
 
 
-class TextEnd(EventBase):
+class TextEnd(EventBase, frozen=True, kw_only=True):
     """A text part is over. `partial` when it was cut off: an error, a cancel, a stream that stopped."""
 
     id: str
     partial: bool = False
 
 
-class ReasoningStart(EventBase):
+class ReasoningStart(EventBase, frozen=True, kw_only=True):
     """A strand of thinking begins, apart from the answer."""
 
     id: str
@@ -177,15 +178,15 @@ class ReasoningStart(EventBase):
     source: Source
 
 
-class ReasoningDelta(EventBase, gc=False):
+class ReasoningDelta(EventBase, frozen=True, kw_only=True, gc=False):
     """More thinking of an open reasoning part."""
 
     id: str
     text: str
 
 
-class ReasoningEnd(EventBase):
-    """A reasoning part is over. `signature` and `encrypted` are the provider's opaque values, to be sent back untouched."""
+class ReasoningEnd(EventBase, frozen=True, kw_only=True):
+    """A reasoning part is over. `signature` and `encrypted` are the provider's own, to be sent back untouched."""
 
     id: str
     partial: bool = False
@@ -196,7 +197,7 @@ class ReasoningEnd(EventBase):
 # ------------------------------------------------------------------ tool calls
 
 
-class ToolCallStart(EventBase):
+class ToolCallStart(EventBase, frozen=True, kw_only=True):
     """The model begins to write a tool call. `id` is the provider's call id, with `~2` when the turn has used it.
 
     `provider` marks calls that the provider runs on its own servers (web search, code execution).
@@ -210,14 +211,14 @@ class ToolCallStart(EventBase):
     provider: bool = False
 
 
-class ToolCallDelta(EventBase, gc=False):
+class ToolCallDelta(EventBase, frozen=True, kw_only=True, gc=False):
     """More of an open call's arguments, as JSON text. Joined, the deltas parse to the `args` of its end."""
 
     id: str
     args: str
 
 
-class ToolCallEnd(EventBase):
+class ToolCallEnd(EventBase, frozen=True, kw_only=True):
     """A call is written. `args` are the parsed arguments, or `invalid` holds the text that does not parse.
 
     LangGraph's state may hold a repaired form of invalid arguments. `partial` when the call was cut off.
@@ -231,14 +232,14 @@ class ToolCallEnd(EventBase):
     partial: bool = False
 
 
-class ToolOutputDelta(EventBase):
+class ToolOutputDelta(EventBase, frozen=True, kw_only=True):
     """A running tool reports progress (`ToolRuntime.emit_output_delta`, stream mode `tools`)."""
 
     id: str
     data: Any = None
 
 
-class ToolResult(EventBase):
+class ToolResult(EventBase, frozen=True, kw_only=True):
     """An answer to a call: of this turn, or left open by an earlier one. Never made up.
 
     `id` is the call's part id, `status` the tool message's own, `content` its text or list of blocks,
@@ -258,10 +259,10 @@ class ToolResult(EventBase):
 # ------------------------------------------------------------------ other content of messages
 
 
-class Media(EventBase):
+class Media(EventBase, frozen=True, kw_only=True):
     """A block that is not text. `data` is base64, `ref` a URL or a provider's file id; one of them, or `block`.
 
-    `kind` is `image`, `audio`, `video` or `file`; any other block keeps its own type as `kind` and comes whole in `block`.
+    `kind` is `image`, `audio`, `video` or `file`; any other block keeps its own type and comes whole in `block`.
     """
 
     id: str
@@ -274,14 +275,14 @@ class Media(EventBase):
     block: Any = None
 
 
-class Citation(EventBase):
+class Citation(EventBase, frozen=True, kw_only=True):
     """A source that the text names. `id` is the text part's, `data` the provider's annotation, untouched."""
 
     id: str
     data: Any = None
 
 
-class MessageReplaced(EventBase):
+class MessageReplaced(EventBase, frozen=True, kw_only=True):
     """A message told before now reads `text` in the graph's state (guards, PII, edits by id)."""
 
     message_id: str
@@ -289,14 +290,14 @@ class MessageReplaced(EventBase):
     source: Source
 
 
-class MessagesRemoved(EventBase):
+class MessagesRemoved(EventBase, frozen=True, kw_only=True):
     """Messages left the graph's state (`RemoveMessage`, summaries, `Overwrite`). `ids` are explicit, never "all"."""
 
     ids: tuple[str, ...]
     lane: Lane = ()
 
 
-class MessageDiscarded(EventBase):
+class MessageDiscarded(EventBase, frozen=True, kw_only=True):
     """A message that streamed is not in the state its node left: a failed attempt, a fallback, a tool's own model.
 
     Told when the node is over, and only where the stream shows what the node left.
@@ -306,7 +307,7 @@ class MessageDiscarded(EventBase):
     source: Source
 
 
-class Usage(EventBase):
+class Usage(EventBase, frozen=True, kw_only=True):
     """Tokens of one message, told once. `details` are LangChain's `input_token_details` and `output_token_details`."""
 
     message_id: str
@@ -319,15 +320,15 @@ class Usage(EventBase):
 # ------------------------------------------------------------------ the graph at work
 
 
-class NodeStart(EventBase):
-    """A node runs (stream mode `tasks`). `id` is LangGraph's task id; it comes back in the turn that resumes the node."""
+class NodeStart(EventBase, frozen=True, kw_only=True):
+    """A node runs (stream mode `tasks`). `id` is LangGraph's task id: the turn that resumes the node has it again."""
 
     id: str
     node: str
     lane: Lane = ()
 
 
-class NodeEnd(EventBase):
+class NodeEnd(EventBase, frozen=True, kw_only=True):
     """A node is over. `error` is the exception's class name.
 
     `replayed`: its saved writes were used. `left`: the run went on without an end from LangGraph.
@@ -339,7 +340,7 @@ class NodeEnd(EventBase):
     error: str | None = None
 
 
-class SubagentStart(EventBase):
+class SubagentStart(EventBase, frozen=True, kw_only=True):
     """Lane `lane` is the work of the tool call whose part id is `id`; told before every other event of that lane."""
 
     lane: Lane
@@ -348,20 +349,20 @@ class SubagentStart(EventBase):
     name: str | None = None
 
 
-class SubagentEnd(EventBase):
+class SubagentEnd(EventBase, frozen=True, kw_only=True):
     """The work of a call in its own lane is over."""
 
     lane: Lane
 
 
-class StateSnapshot(EventBase):
+class StateSnapshot(EventBase, frozen=True, kw_only=True):
     """The whole state of a lane without its messages; only on request (stream mode `values` or `checkpoints`)."""
 
     values: Any = None
     lane: Lane = ()
 
 
-class StateDelta(EventBase):
+class StateDelta(EventBase, frozen=True, kw_only=True):
     """What a node wrote, without messages; only on request. `replayed` when LangGraph used saved writes."""
 
     node: str
@@ -370,13 +371,13 @@ class StateDelta(EventBase):
     replayed: bool = False
 
 
-class StructuredOutput(EventBase):
+class StructuredOutput(EventBase, frozen=True, kw_only=True):
     """The agent's structured response (`create_agent(response_format=…)`)."""
 
     value: Any = None
 
 
-class Interrupt(EventBase):
+class Interrupt(EventBase, frozen=True, kw_only=True):
     """The run asks a question and waits. Told once a turn while it is open.
 
     `value` is the payload, whole. `actions` are derived from it, with all arguments. `allowed` are the
@@ -394,14 +395,14 @@ class Interrupt(EventBase):
     lane: Lane = ()
 
 
-class Custom(EventBase):
+class Custom(EventBase, frozen=True, kw_only=True):
     """Whatever a node or tool wrote with `get_stream_writer()`, untouched."""
 
     data: Any = None
     lane: Lane = ()
 
 
-class Raw(EventBase):
+class Raw(EventBase, frozen=True, kw_only=True):
     """A chunk of a stream mode that langwire does not model, untouched."""
 
     mode: str
@@ -412,7 +413,7 @@ class Raw(EventBase):
 # ------------------------------------------------------------------ told by others than the parser
 
 
-class Extracted(EventBase):
+class Extracted(EventBase, frozen=True, kw_only=True):
     """An extractor read something out of a tool's call or result (todos, a reflection). `id` is the call's part id."""
 
     id: str
@@ -421,7 +422,7 @@ class Extracted(EventBase):
     data: Any = None
 
 
-class Display(EventBase):
+class Display(EventBase, frozen=True, kw_only=True):
     """Something to show inline, as a MIME bundle (`{"text/html": …, "text/plain": …}`). `id` is the call's part id."""
 
     id: str
@@ -429,7 +430,7 @@ class Display(EventBase):
     title: str | None = None
 
 
-class Progress(EventBase):
+class Progress(EventBase, frozen=True, kw_only=True):
     """How far some work has come. `percent` runs from 0 to 100, where known."""
 
     text: str
@@ -437,7 +438,7 @@ class Progress(EventBase):
     lane: Lane = ()
 
 
-class TaskUpdate(EventBase):
+class TaskUpdate(EventBase, frozen=True, kw_only=True):
     """A delegated task changed its state. `task_id` names the task, `state` its new state."""
 
     task_id: str
@@ -481,7 +482,7 @@ Event: TypeAlias = (
     | TaskUpdate
     | TurnEnd
 )
-"""Every event. Match on it and close with `assert_never`: a new event then breaks the type check of each reader that forgot it."""
+"""Every event. Match on it and close with `assert_never`: a new one then breaks each reader's type check."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

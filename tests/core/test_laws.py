@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from turns import CASE_NAMES, Story, problems, spoken, story, turns_of
 
 from langwire import StreamParser, Transcript, check
 from langwire.events import Event, TextDelta, ToolCallDelta, TurnEnd
 from langwire.testing import CASES
+from turns import CASE_NAMES, Story, problems, spoken, story, turns_of
 
 SOAK = bool(os.environ.get("LANGWIRE_SOAK"))
 
@@ -73,7 +73,9 @@ SAYS_LESS = {
     "error_beside_sibling": lambda modes: (
         modes in (("checkpoints",), ("values",))
     ),  # the sibling is not yet in the state
-    "input_replaced": lambda modes: not {"tasks", "values", "debug", "checkpoints"} & set(modes),  # nothing shows its id
+    "input_replaced": lambda modes: (
+        not {"tasks", "values", "debug", "checkpoints"} & set(modes)
+    ),  # nothing shows its id
     "replayed_sibling": checkpoints_alone,
     "functional_message": checkpoints_alone,
     "functional_messages": checkpoints_alone,

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Interrupt
-from telling import ends, fragment, last, lines_of, message, starts, streamed, token, told, update
 
 from langwire import StreamParser
 from langwire.core.parser import StreamParser as Parser
 from langwire.errors import ParserEnded, UnknownChunk, UsageError
 from langwire.events import Event, OpenCall, TurnEnd, TurnStart
+from telling import ends, fragment, last, lines_of, message, starts, streamed, token, told, update
 
 ASK = Interrupt(value={"question": "who?"}, id="i1")
 
@@ -176,7 +176,7 @@ def test_ctrl_c_ends_the_turn_as_cancelled() -> None:
     seen: list[Event] = []
     with pytest.raises(KeyboardInterrupt):
         for event in StreamParser().parse(interrupted(), raise_errors=False):
-            seen.append(event)  # noqa: PERF402
+            seen.append(event)
     assert seen[-1] == TurnEnd(outcome="cancelled")
 
 
@@ -194,7 +194,7 @@ async def test_async_streams_are_parsed_alike() -> None:
     failed: list[Event] = []
     with pytest.raises(ValueError, match="x"):
         async for event in StreamParser().aparse(replayed(ValueError("x"))):
-            failed.append(event)  # noqa: PERF401
+            failed.append(event)
     assert isinstance(failed[-1], TurnEnd)
     quiet = [event async for event in StreamParser().aparse(replayed(ValueError("x")), raise_errors=False)]
     assert quiet[-1].outcome == "error"  # pyright: ignore
@@ -212,7 +212,7 @@ async def test_a_cancel_passes_through_at_once() -> None:
 
     async def read() -> None:
         async for event in StreamParser().aparse(endless()):
-            seen.append(event)  # noqa: PERF401
+            seen.append(event)
 
     task = asyncio.create_task(read())
     await started.wait()

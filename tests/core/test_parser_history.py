@@ -9,6 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Overwrite
+
 from telling import ends, fragment, last, lines_of, message, starts, streamed, token, update
 
 CHILD = ("child:t1",)

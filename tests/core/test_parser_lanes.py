@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage
-from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, update
 
 from langwire.events import OpenCall
+from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, update
 
 CALL = {"name": "task", "args": {"description": "x", "subagent_type": "researcher"}, "id": "c1", "type": "tool_call"}
 LANE = ("tools:t1",)
@@ -66,7 +66,7 @@ def test_the_end_of_the_turn_ends_every_node_the_deepest_first(ending: str, stat
 def test_the_lane_of_a_tool_call_is_its_subagent(input: Any) -> None:
     """deepagents#876, #469, #2984."""
     chunks = [
-        *streamed(fragment("task", '{"subagent_type":"researcher"}', "c1"), last()),
+        *streamed(fragment("task", '{"subagent_type":"researcher"}', "c1"), last(), about=metadata("model", "t0")),
         starts("t1", "tools", input=input),
         *streamed(token("hi", id="m2"), last(id="m2"), about=metadata("model", "t2", LANE), lane=LANE),
         message(ToolMessage("done", tool_call_id="c1", id="r1"), metadata("tools")),

@@ -15,9 +15,9 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langchain_core.messages.tool import invalid_tool_call, tool_call_chunk
-from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, told, update
 
 from langwire.events import TextStart, TurnEnd
+from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, told, update
 
 # ------------------------------------------------------------------ text
 

@@ -595,10 +595,7 @@ def test_no_stream_makes_it_fail_and_no_text_is_lost(events: list[Event]) -> Non
     )
 
 
-def test_every_event_was_tried() -> None:
-    """An event that is added to the vocabulary must be folded, or left out on purpose."""
-    made = {type(event) for event in get_args(Event)} and set(get_args(Event))
-    left_out = {NodeStart, NodeEnd, StateSnapshot, StateDelta, Raw, Progress, TaskUpdate}
-    before = view(Transcript())
-    assert {kind for kind in made if kind not in Transcript._folds} == left_out  # pyright: ignore[reportPrivateUsage]
-    assert view(Transcript.of([NodeStart(id="1", node="a"), Raw(mode="new"), Progress(text="half")])) == before
+def test_every_event_is_folded_or_left_out_on_purpose() -> None:
+    folded = Transcript._folds.keys()  # pyright: ignore[reportPrivateUsage]
+    assert set(get_args(Event)) - folded == {NodeStart, NodeEnd, StateSnapshot, StateDelta, Raw, Progress, TaskUpdate}
+    assert view(Transcript.of([NodeStart(id="1", node="a"), Raw(mode="new")])) == view(Transcript())

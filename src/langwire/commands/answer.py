@@ -11,9 +11,10 @@ from langwire.core.interrupts import Decision, approve, edit, reject, respond
 from langwire.events import Action, DecisionType, Interrupt
 
 _ALL: tuple[DecisionType, ...] = ("approve", "edit", "reject", "respond")
+_KEYS: dict[DecisionType, str] = {"approve": "a", "edit": "e", "reject": "rej", "respond": "res"}
 
 
-class Left(Exception):  # noqa: N818 - it is no error: the person went away
+class Left(Exception):
     """The person left without an answer (end of input)."""
 
 
@@ -36,14 +37,15 @@ def ask(questions: Sequence[Interrupt]) -> dict[str, Any]:
 
 def _decide(action: Action) -> Decision:
     allowed = action.allowed or _ALL
-    choices = {decision[:2] if decision.startswith("re") else decision[:1]: decision for decision in allowed}
-    shown = " / ".join(f"[{key}]{decision[len(key) :]}" for key, decision in choices.items())
+    keys: dict[DecisionType, str] = {decision: _KEYS[decision] for decision in allowed}
+    shown = " / ".join(f"[{key}]{decision[len(key) :]}" for decision, key in keys.items())
     while True:
         given = _prompt(f"{safe_terminal(action.name, keep_newlines=False)}: {shown}? ").lower()
-        decision = choices.get(given) or next((known for known in allowed if known == given), None)
-        made = _MAKERS[decision]() if decision else None
-        if made is not None:
-            return made
+        for decision, key in keys.items():
+            if given in (key, decision):
+                made = _MAKERS[decision]()
+                if made is not None:
+                    return made
 
 
 def _edit() -> Decision | None:

@@ -35,9 +35,7 @@ def run(spec: str, message: str, *, as_json: bool, thread: str | None, debug: bo
             return FAILED
 
 
-def _turns(
-    graph: Any, input: Any, show: Callable[[Entry], None], thread: str | None, *, interactive: bool
-) -> int:
+def _turns(graph: Any, input: Any, show: Callable[[Entry], None], thread: str | None, *, interactive: bool) -> int:
     numbers = count(1)
     while True:
         questions: dict[str, Interrupt] = {}

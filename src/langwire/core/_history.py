@@ -24,7 +24,6 @@ class Known:
 
     __slots__ = (
         "_text",
-        "again",
         "calls",
         "counted",
         "kept",
@@ -34,14 +33,15 @@ class Known:
         "raw",
         "removed",
         "source",
+        "spoken",
     )
 
     def __init__(self, message_id: str, lane: Lane, raw: Any, source: Source | None = None) -> None:
         self.message_id, self.lane, self.raw, self.source = message_id, lane, raw, source
         self._text: list[str] | str | None = None
         self.calls: list[Call] = []
-        self.again = False
-        """Whether a message with its id was told in its lane before."""
+        self.spoken = False
+        """Whether any part of it has been told."""
         self.counted = False
         """Whether its usage has been told."""
         self.kept = False
@@ -122,9 +122,14 @@ class History:
                 return self.name(known, message_id)
         return None
 
-    def has_told(self, lane: Lane, message_id: str) -> bool:
-        """Return whether a message with this id was told in this very lane in this turn."""
-        return any(known.lane == lane and known.source for known in self._by_id.get(message_id, ()))
+    def may_count(self, known: Known) -> bool:
+        """Return whether a message's usage is still to be told.
+
+        Once for each message: an id that comes again from the same place, or with nothing but usage, is the same.
+        """
+        told = self._by_id[known.message_id]
+        places = {one.source for one in told if one.spoken}
+        return not known.counted and sum(one.counted for one in told) < max(1, len(places))
 
     def find_alike(self, lane: Lane, fields: Fields, mode: str) -> Known | None:
         """Return a message told without an id that reads like this one and that `mode` has not shown yet."""

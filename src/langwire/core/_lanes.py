@@ -76,7 +76,7 @@ class Lanes:
         if parent in self._resumed:
             self._resumed.add(lane)
         node = self._nodes.get(lane[-1].rpartition(":")[2])
-        if node is None or node.call is None or node.call.hidden or node.child != lane:
+        if node is None or node.ended or node.call is None or node.call.hidden or node.child != lane:
             return
         node.subagent = True
         args = node.call.args

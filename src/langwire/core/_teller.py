@@ -122,7 +122,6 @@ class Teller:
             message = OpenMessage(self._desk, message_id, run.source, role_of(fields))
             message.model = _text(metadata.get("ls_model_name"))
             known = Known(message_id, lane, None, run.source)
-            known.again = self._history.has_told(lane, message_id)
             self._begin(lane, message, known)
         else:
             message = opened[0]
@@ -148,7 +147,7 @@ class Teller:
 
     def _run(self, lane: Lane, metadata: Mapping[str, Any]) -> Run:
         run = self._runs.get(id(metadata))
-        if run is not None:
+        if run is not None and run.message is not None and not run.message.closed:
             return run
         agent = _text(metadata.get("lc_agent_name"))
         self._lanes.enter(lane, agent)
@@ -178,7 +177,8 @@ class Teller:
             self._runs.pop(message.run, None)
         message.end(partial=partial)
         usage = message.usage()
-        if usage is not None and (message.has_parts or not known.again):
+        known.spoken = message.has_parts
+        if usage is not None and self._history.may_count(known):
             known.counted = True
             self._desk.tell_usage(usage)
 
@@ -311,7 +311,7 @@ class Teller:
 
     def _tell_usage(self, known: Known, fields: Fields) -> None:
         usage = fields.get("usage_metadata")
-        if usage and not known.counted:
+        if usage and self._history.may_count(known):
             known.counted = True
             self._desk.tell_usage(sum_usage(known.message_id, model_of(fields), [usage]))
 

@@ -310,7 +310,8 @@ class StreamParser:
         first = not self._states.seen("values", lane) and lane not in self._moved
         self._read_state("values", lane, data, baseline=first)
         self._baseline = (lane, data) if first and not lane else None if not lane else self._baseline
-        self._pauses.meet(lane, interrupts or (is_mapping(data) and data.get(INTERRUPT)) or ())
+        asked = data.get(INTERRUPT) if is_mapping(data) else None
+        self._pauses.meet(lane, interrupts or asked or ())
 
     def _read_checkpoints(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
         self._lanes.enter(lane)

@@ -321,6 +321,8 @@ class Transcript:
                 return message
         for message in told:
             message.removed = message.removed or message.lane == source.lane
+        # Nothing is said of an earlier turn's message once it has been replaced so.
+        told[:] = [message for message in told if message.turn == self._turn or message.lane != source.lane]
         message = Message(message_id, role, source, self._turn)
         told.append(message)
         self.messages.append(message)

@@ -51,9 +51,9 @@ def tour(*, fast: bool = False, file: TextIO | None = None) -> int:
     _play_approval(page, delay)
 
     page.title("3. An agent delegates: the work of its subagent has a lane of its own")
-    _play(page, build_team(delay), "What do we know about solar power?")
+    _play(page, build_team(delay), "Tell me about Lisbon")
 
-    page.title("4. A model dies in the middle: what was said stays, and the turn still ends")
+    page.title("4. A model dies in the middle: what was open is closed, and the turn ends all the same")
     _play(page, build_failing(delay), "Tell me a story")
 
     page.title("That was it. Next:")
@@ -98,8 +98,10 @@ class _Page:
         self._file = file
         self._colour = file.isatty()
         self._width = max(shutil.get_terminal_size((100, 24)).columns, LEFT + 30)
-        self._column = 0
         self._row: tuple[str, str] | None = None
+        self._column = 0
+        self._started = False
+        """Whether the row's right column has anything in it."""
 
     def title(self, text: str) -> None:
         self._break()
@@ -116,7 +118,7 @@ class _Page:
     def summary(self, transcript: Transcript) -> None:
         """What the transcript makes of the turns that were shown."""
         calls = ", ".join(call.name for call in transcript.calls) or "none"
-        tokens = transcript.usage.total_tokens if transcript.usage else 0
+        tokens = transcript.usage.total_tokens
         self._write("\n")
         self.say(f"transcript: outcome {transcript.outcome} | calls {calls} | {tokens} tokens")
         self.say(f"text: {_shortened(transcript.text, self._width - 10)}")
@@ -127,19 +129,19 @@ class _Page:
         if row != self._row or not isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
             self._break()
             self._write(self._styled(f"  {_label(event):<{LEFT - 4}}", "2") + "  ")
-            self._column, self._row = LEFT, row
+            self._column, self._started, self._row = LEFT, False, row
         self._flow(rendered)
 
     def _flow(self, text: str) -> None:
         """Write text into the right column, wrapped between words."""
         for piece in _words(text):
             if piece == "\n":
-                self._column = 0
-            elif self._column == 0:
+                self._column = 0 if self._started else self._column
+                continue
+            if self._column == 0:
                 self._write("\n" + " " * LEFT)
                 self._column = LEFT
-            if piece == "\n":
-                continue
+            self._started = True
             if self._column + len(piece) > self._width and self._column > LEFT:
                 self._write("\n" + " " * LEFT)
                 self._column = LEFT

@@ -245,7 +245,8 @@ def _prepare(
         )
     if isinstance(modes, str) or not set(modes) <= _EXTRA_MODES:
         raise UsageError(f"modes came as {modes!r}: expected a list out of {', '.join(sorted(_EXTRA_MODES))}")
-    asked = [*_MODES, *dict.fromkeys([*modes, *(["values"] if state else [])])]
+    extra: list[str] = [*modes, *(["values"] if state else [])]
+    asked = [*_MODES, *dict.fromkeys(extra)]
     return _Call(
         graph=graph,
         input=_input_for(graph, input),
