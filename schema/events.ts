@@ -165,7 +165,11 @@ export interface Citation {
   data?: unknown;
 }
 
-/** A message told before now reads `text` in the graph's state (guards, PII, edits by id). */
+/**
+ * A message told before now reads `text` in the graph's state (guards, PII, edits by id).
+ *
+ * A message that was removed is in the state again when this is told of it.
+ */
 export interface MessageReplaced {
   type: "message_replaced";
   message_id: string;

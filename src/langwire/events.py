@@ -283,7 +283,10 @@ class Citation(EventBase, frozen=True, kw_only=True):
 
 
 class MessageReplaced(EventBase, frozen=True, kw_only=True):
-    """A message told before now reads `text` in the graph's state (guards, PII, edits by id)."""
+    """A message told before now reads `text` in the graph's state (guards, PII, edits by id).
+
+    A message that was removed is in the state again when this is told of it.
+    """
 
     message_id: str
     text: str

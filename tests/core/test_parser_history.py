@@ -53,6 +53,11 @@ def test_messages_without_ids_are_known_by_role_and_content_once_a_mode() -> Non
     ]
 
 
+def test_strings_are_known_by_what_they_say_not_by_identity() -> None:
+    chunks = [update(messages="a"), ends(result={"messages": "a"}), update("again", messages="a")]
+    assert [line for line in lines_of(chunks) if line.startswith("text")] == ["text turn-1 user", "text turn-2 user"]
+
+
 def test_a_message_that_gets_its_id_in_place_is_known_under_it() -> None:
     """`add_messages` gives ids to the very objects that a node returned."""
 
@@ -114,6 +119,12 @@ def test_history_may_be_given() -> None:
     old = [HumanMessage("hi", id="h1"), {"type": "human", "content": "dict", "id": "h2"}, "no message", ai("nameless")]
     chunks = [update(messages=[old[0], ai("new", "a1")]), update(messages=[HumanMessage("dict", id="h2")])]
     assert lines_of(chunks, history=old) == ["text a1", "a1 'new'", "/ a1"]
+
+
+def test_strangers_in_a_history_are_passed_over() -> None:
+    old = HumanMessage("hi", id="h1")
+    chunks = [starts(input={"messages": [3, old, ai("nameless"), old]}), update(messages=[old, ai("new", "a1")])]
+    assert [line for line in lines_of(chunks) if line.startswith("text")] == ["text a1"]
 
 
 def test_a_history_that_shrank_is_read_anew() -> None:
@@ -254,6 +265,18 @@ def test_a_removal_in_the_messages_mode_is_the_same() -> None:
     assert [line for line in lines_of(chunks) if "removed" in line] == ["removed a1"]
 
 
+def test_a_removal_that_only_the_messages_mode_shows_is_told_at_the_end() -> None:
+    all_of_them = message(RemoveMessage(id=REMOVE_ALL_MESSAGES))
+    chunks = [*streamed(token("a"), last()), all_of_them, message(RemoveMessage(id="x"))]
+    assert lines_of(chunks)[3:] == ["removed m1 x"]
+
+
+def test_what_stands_before_a_removal_of_all_does_not_stay() -> None:
+    kept, gone = ai("kept", "k1"), ai("gone", "g1")
+    chunks = [update(messages=[gone, RemoveMessage(id=REMOVE_ALL_MESSAGES), kept, "a string"])]
+    assert lines_of(chunks)[-1] == "removed g1"
+
+
 def test_overwrite_tells_what_is_new_and_removes_the_rest() -> None:
     """F-P4."""
     chunks = [
@@ -289,7 +312,7 @@ def test_a_message_that_comes_back_is_in_the_state_again() -> None:
         update("back", messages=[kept]),
         update("drop", messages=[RemoveMessage(id="a1")]),
     ]
-    assert [line for line in lines_of(chunks) if "removed" in line] == ["removed a1", "removed a1"]
+    assert lines_of(chunks)[3:] == ["removed a1", "replaced a1 'a'", "removed a1"]
 
 
 # ------------------------------------------------------------------ remote messages

@@ -160,7 +160,7 @@ def test_writes_replayed_when_a_turn_is_resumed_tell_nothing() -> None:
     chunks = [
         starts("t1", "free"),
         starts("t2", "asked"),
-        update("free", cached=True, messages=[old, nameless, "a string", 3]),
+        update("free", cached=True, messages=[old, nameless, old, 3]),
         update("asked", messages=[AIMessage("new", id="a2")]),
         ends("t2", "asked"),
         starts("t3", "next"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -110,7 +112,34 @@ def test_a_message_goes_on_after_its_end_in_a_part_of_its_own() -> None:
     assert lines_of(chunks) == ["text m1", "m1 'a'", "/ m1", "text m1/1", "m1/1 'b'", "/ m1/1"]
 
 
+def test_the_whole_message_after_its_chunks_is_not_told_again() -> None:
+    assert lines_of(streamed(token("ab"), AIMessage("ab", id="m1"))) == ["text m1", "m1 'ab'", "/ m1"]
+
+
+def test_without_langchain_there_are_no_message_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings of plain dicts are read where langchain is not loaded."""
+
+    class Stranger:
+        content = "x"
+
+    monkeypatch.delitem(sys.modules, "langchain_core.messages.base")
+    assert lines_of([update(messages=[Stranger()])]) == []
+
+
 # ------------------------------------------------------------------ calls
+
+
+def test_a_message_whose_id_a_call_has_used_takes_the_next_part_id() -> None:
+    chunks = streamed(fragment("a", "{}", "m1"), token("hi"), last())
+    assert lines_of(chunks)[:4] == ["call m1 a", "m1 +{}", "text m1/1", "m1/1 'hi'"]
+
+
+def test_arguments_that_json_has_no_form_for_are_told_as_far_as_it_goes() -> None:
+    """W1: datetimes in arguments."""
+    call = {"name": "book", "args": {"when": datetime(2026, 1, 2)}, "id": "c1"}
+    assert lines_of([update(messages=[AIMessage("", id="m1", tool_calls=[call])])])[2] == (
+        "/ c1 book({'when': '2026-01-02T00:00:00'})"
+    )
 
 
 def test_text_beside_a_call_fragment_is_kept() -> None:
@@ -483,6 +512,17 @@ def test_a_provider_result_nobody_called_for_or_told_twice_is_left_out() -> None
     call = {"type": "server_tool_call", "id": "s1", "name": "search", "args": {}, "index": 0}
     told_lines = lines_of(streamed(token([result, call, result, result]), last()))
     assert [line for line in told_lines if line.startswith("result")] == ["result s1 error 'r'"]
+
+
+def test_a_provider_result_ends_its_own_call_alone() -> None:
+    blocks = [
+        {"type": "server_tool_call", "id": "s1", "name": "a", "args": {}, "index": 0},
+        {"type": "server_tool_call", "id": "s2", "name": "b", "args": {}, "index": 1},
+        {"type": "server_tool_result", "tool_call_id": "s1", "output": "r"},
+    ]
+    chunks = streamed(fragment("c", "{", None, None), token(blocks), fragment(None, "}", None, None), last())
+    ended = [line for line in lines_of(chunks) if line.startswith("/")]
+    assert ended == ["/ s1 a({})", "/ m1 c({})", "/ s2 b({})"]
 
 
 def test_a_provider_call_that_is_skipped_shows_no_result() -> None:

@@ -2,17 +2,21 @@
 
 Exit codes: 0 done, 1 failed (an agent that does not load included), 2 paused for a person, 64 called wrongly,
 130 stopped with Ctrl-C. Standard output holds what was promised and nothing else; everything said beside it goes
-to standard error.
+to standard error, in one line.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Never
+
+from langwire.adapters._shared.safe_terminal import safe_terminal
 
 DONE, FAILED, PAUSED, USAGE, STOPPED = 0, 1, 2, 64, 130
 
@@ -27,15 +31,23 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Raises `SystemExit` for `--help` and for usage errors."""
+    _open_closed_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else Ctrl-C is ignored, or somebody else's
+        signal.signal(signal.SIGINT, _stop)
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
     except KeyboardInterrupt:
-        print("langwire: stopped", file=sys.stderr)
+        say("stopped")
         return STOPPED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+    except OSError as error:  # a command raises no other one than that of writing its output
+        return _output_lost(error)
+
+
+def say(line: str) -> None:
+    """Tell a person something that is not the output: one line on standard error, safe for a terminal."""
+    with suppress(OSError):  # nobody listens there
+        print(safe_terminal(f"langwire: {line}", keep_newlines=False), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,13 +66,19 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="one turn of an agent in the terminal",
-        description="Run one turn of an agent and print it as it happens.",
-        epilog="exit codes: 0 done, 1 failed, 2 paused for a person, 64 called wrongly, 130 stopped with Ctrl-C",
+        description="Run one turn of an agent and print it as it happens. At a terminal its questions are asked.",
+        epilog="Exit codes: 0 done, 1 failed, 2 paused for a person, 64 called wrongly, 130 stopped with Ctrl-C "
+        "(pressed twice, it does not wait for the step that runs).",
     )
     run.add_argument("spec", metavar="SPEC", help="file.py:graph or pkg.module:graph, also of a factory")
     run.add_argument("message", nargs="?", help="what to say; read from standard input when left out")
-    run.add_argument("--json", action="store_true", help="print the events as JSON lines")
-    run.add_argument("--thread", metavar="ID", help="the thread to go on with, if the agent keeps threads")
+    run.add_argument("--json", action="store_true", help="print the events as JSON lines, in UTF-8")
+    run.add_argument(
+        "--thread",
+        metavar="ID",
+        help="the thread to go on with, if the agent keeps threads; at a terminal and without a message, "
+        "from where it stands",
+    )
     run.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     run.set_defaults(run=_run)
     return parser
@@ -75,13 +93,48 @@ def _demo(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from langwire.commands.run import run
 
-    message = options.message
-    if message is None:
-        if sys.stdin.isatty():
-            print('langwire run: expected a message: langwire run SPEC "hello"', file=sys.stderr)
+    message: str | None = options.message
+    if message is None and sys.stdin.isatty():
+        if not options.thread:
+            say('run expected a message: langwire run SPEC "hello"')
             return USAGE
-        message = sys.stdin.read().strip()
-    if not message:
-        print("langwire run: the message is empty: say something to the agent", file=sys.stderr)
-        return USAGE
+    else:
+        try:
+            message = sys.stdin.read() if message is None else message
+        except (OSError, UnicodeDecodeError) as error:
+            say(f"run cannot read a message from standard input: {error}")
+            return USAGE
+        if not message.strip():
+            say("run got an empty message: say something to the agent")
+            return USAGE
     return run(options.spec, message, as_json=options.json, thread=options.thread, debug=options.debug)
+
+
+# ------------------------------------------------------------------ streams and signals
+
+
+def _open_closed_streams() -> None:
+    """A standard stream that was closed before we began reads as empty and swallows what is written."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  open until the process ends
+
+
+def _output_lost(error: OSError) -> int:
+    # What is left in the buffer would fail once more when Python flushes it at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):  # whoever read our output has seen enough
+        return DONE
+    say(f"cannot write to standard output: {error.strerror}")
+    return FAILED
+
+
+def _stop(number: int, frame: object) -> Never:
+    """The first Ctrl-C. LangGraph lets a running step come to its end, which can take long: the next one leaves."""
+    signal.signal(signal.SIGINT, _leave)
+    raise KeyboardInterrupt
+
+
+def _leave(number: int, frame: object) -> None:
+    os.write(2, b"\nlangwire: stopped without waiting\n")  # not `say`: the signal may have come in the middle of one
+    os._exit(STOPPED)

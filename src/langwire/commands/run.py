@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, field
 from itertools import count
 from time import time_ns
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
-from langwire.adapters._shared.safe_terminal import safe_terminal, writable
+from langwire.adapters._shared.safe_terminal import safe_terminal
 from langwire.adapters.plain import PlainAdapter
-from langwire.commands import DONE, FAILED, PAUSED
+from langwire.commands import DONE, FAILED, PAUSED, say
 from langwire.commands.answer import Left, ask
 from langwire.core.codec import encode_entry
 from langwire.errors import LangwireError
@@ -20,83 +22,171 @@ from langwire.events import Entry, Event, Interrupt, TurnEnd, TurnStart
 from langwire.host import load_agent
 from langwire.sessions.graph import resume_command, stream
 
+_ERROR_LENGTH = 500
 
-def run(spec: str, message: str, *, as_json: bool, thread: str | None, debug: bool) -> int:
-    """Run a turn, and those that its answers begin; return the exit code."""
-    out = sys.stdout
-    show = _json_lines(out) if as_json else PlainAdapter(out).handle
-    with redirect_stdout(sys.stderr):  # what an agent prints is not what was promised on standard output
+
+class _OutputLost(Exception):
+    """Our output cannot be written. Apart from what the graph raises, which may be an `OSError` as well."""
+
+    def __init__(self, why: OSError) -> None:
+        self.why = why
+
+
+def run(spec: str, message: str | None, *, as_json: bool, thread: str | None, debug: bool) -> int:
+    """Run a turn, and those that its answers begin; return the exit code. No message: go on with the thread.
+
+    Raises `OSError` when the output cannot be written, and `KeyboardInterrupt` after the turn has been told to its
+    end. Anything else that goes wrong is said in one line, with a traceback before it when `debug` asks for it.
+    """
+    person = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    try:
+        with _stdout_for_us(shared=person) as out:
+            show = _json_lines(out) if as_json else PlainAdapter(out).handle
+            return _turns(load_agent(spec), message, thread, _telling(show), _Person(spec, out) if person else None)
+    except _OutputLost as lost:
+        raise lost.why from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the end of the program: whatever it is becomes a line and a code
+        _complain(error, debug=debug)
+        return FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Somebody at the terminal `out`, who can answer."""
+
+    spec: str
+    out: TextIO
+
+    def answer(self, asked: Sequence[Interrupt], thread: str) -> dict[str, Any] | None:
+        """Return the answers; None when the person left."""
         try:
-            return _turns(load_agent(spec), message, show, thread, interactive=_interactive(out, as_json))
-        except BrokenPipeError:
-            raise
-        except Exception as error:  # the end of the program: whatever it is becomes a line and a code
-            _complain(error, debug=debug)
-            return FAILED
-
-
-def _turns(graph: Any, input: Any, show: Callable[[Entry], None], thread: str | None, *, interactive: bool) -> int:
-    numbers = count(1)
-    while True:
-        questions: dict[str, Interrupt] = {}
-        end: TurnEnd | None = None
-        config = {"configurable": {"thread_id": thread}} if thread else None
-        for event in _told(stream(graph, input, config), show, numbers):
-            match event:
-                case TurnStart(thread_id=str(thread_id)):
-                    thread = thread_id
-                case Interrupt():
-                    questions[event.id] = event
-                case TurnEnd():
-                    end = event
-                case _:
-                    pass
-        if end is None or end.outcome != "interrupted":
-            return DONE
-        asked = [questions[id] for id in end.interrupts]
-        if not (interactive and thread):
-            _say(_how_to_answer(asked, thread))
-            return PAUSED
-        try:
-            answers = ask(asked)
+            with redirect_stdout(self.out):
+                return ask(asked)
         except Left:
-            _say(f"left waiting on thread {thread}")
+            say(f"left waiting: if the agent keeps its threads, langwire run {self.spec} --thread {thread} asks again")
+            return None
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What has to be known of a turn when it is over."""
+
+    thread: str | None = None
+    questions: dict[str, Interrupt] = field(default_factory=dict[str, Interrupt])
+    asked: list[Interrupt] = field(default_factory=list[Interrupt])
+
+    def note(self, event: Event) -> None:
+        match event:
+            case TurnStart():
+                self.thread = event.thread_id
+            case Interrupt():
+                self.questions[event.id] = event
+            case TurnEnd(outcome="interrupted"):
+                self.asked = [self.questions[id] for id in event.interrupts]
+            case _:
+                pass
+
+
+def _turns(graph: Any, input: Any, thread: str | None, tell: Callable[[Event], None], person: _Person | None) -> int:
+    while True:
+        config = {"configurable": {"thread_id": thread}} if thread else None
+        turn = _Turn()
+        with closing(cast("Generator[Event]", stream(graph, input, config))) as events:
+            for event in _until_stopped(events, tell):
+                turn.note(event)
+        thread = turn.thread
+        if not turn.asked:
+            return DONE
+        if person is None or thread is None:
+            say(_how_to_answer(len(turn.asked), thread))
             return PAUSED
-        input = resume_command(asked, answers) if answers else None
+        answers = person.answer(turn.asked, thread)
+        if answers is None:
+            return PAUSED
+        input = resume_command(turn.asked, answers) if answers else None
 
 
-def _told(events: Iterator[Event], show: Callable[[Entry], None], numbers: Iterator[int]) -> Iterator[Event]:
-    for event in events:
-        show(Entry(seq=next(numbers), at_ms=time_ns() // 1_000_000, event=event))
-        yield event
+def _until_stopped(events: Generator[Event], tell: Callable[[Event], None]) -> Iterator[Event]:
+    """Tell events and yield them. When Ctrl-C comes while one is told, the graph hears of it and ends its turn."""
+    try:
+        for event in events:
+            tell(event)
+            yield event
+    except KeyboardInterrupt as stop:
+        tell(events.throw(stop))
+        for event in events:
+            tell(event)
+
+
+def _telling(show: Callable[[Entry], None]) -> Callable[[Event], None]:
+    numbers = count(1)
+
+    def tell(event: Event) -> None:
+        try:
+            show(Entry(seq=next(numbers), at_ms=time_ns() // 1_000_000, event=event))
+        except OSError as error:
+            raise _OutputLost(error) from error
+
+    return tell
 
 
 def _json_lines(out: TextIO) -> Callable[[Entry], None]:
+    """JSON goes out as bytes: it is UTF-8, whatever the console is."""
+
     def show(entry: Entry) -> None:
-        out.write(encode_entry(entry).decode() + "\n")
-        out.flush()
+        out.buffer.write(encode_entry(entry) + b"\n")
+        out.buffer.flush()
 
     return show
 
 
-def _interactive(out: TextIO, as_json: bool) -> bool:
-    return not as_json and sys.stdin.isatty() and out.isatty()
+@contextmanager
+def _stdout_for_us(*, shared: bool) -> Generator[TextIO]:
+    """Yield standard output; what an agent prints meanwhile goes to standard error.
+
+    Unless it is `shared` with a person who answers, that holds for the agent's subprocesses, too: then the
+    descriptor itself is turned away, and ours is a copy.
+    """
+    out = sys.stdout
+    with redirect_stdout(sys.stderr):
+        if shared or out is not sys.__stdout__:
+            yield out
+            return
+        out.flush()
+        number = out.fileno()
+        ours = os.fdopen(os.dup(number), "w", encoding=out.encoding, errors=out.errors)
+        os.dup2(sys.stderr.fileno(), number)
+        try:
+            yield ours
+        finally:
+            os.dup2(ours.fileno(), number)
+            with suppress(OSError):  # told already, when it was written
+                ours.close()
 
 
-def _how_to_answer(asked: Sequence[Interrupt], thread: str | None) -> str:
-    what = f"paused: {len(asked)} question{'s' if len(asked) > 1 else ''} for a person"
+# ------------------------------------------------------------------ one line
+
+
+def _how_to_answer(number: int, thread: str | None) -> str:
+    what = f"paused: {number} question{'s' if number > 1 else ''} for a person"
     if thread is None:
-        return f"{what}; this agent has no checkpointer, so nobody can answer: compile it with one"
-    return f"{what}; run it in a terminal to answer"
+        return f"{what}; this agent keeps no threads, so nobody can answer: compile it with a checkpointer"
+    return f"{what}; run it in a terminal to answer, or go on there with --thread {thread} if it keeps its threads"
 
 
-def _complain(error: Exception, *, debug: bool) -> None:
+def _complain(error: BaseException, *, debug: bool) -> None:
     if debug:
-        traceback.print_exception(error, file=sys.stderr)
-    named = str(error) if isinstance(error, LangwireError) else f"{type(error).__name__}: {error}"
-    _say(named.strip())
+        print(safe_terminal("".join(traceback.format_exception(error))), file=sys.stderr)
+    text, name = _text(error), type(error).__name__
+    say(text if isinstance(error, LangwireError) else f"{name}: {text}" if text else name)
 
 
-def _say(line: str) -> None:
-    safe = safe_terminal(f"langwire: {line}", keep_newlines=False)
-    print(writable(safe, sys.stderr.encoding), file=sys.stderr)
+def _text(error: BaseException) -> str:
+    """What an exception says, in one line that is not too long."""
+    try:
+        line = " ".join(str(error).split())
+    except Exception:  # foreign code runs here
+        return "(its text cannot be read)"
+    return line if len(line) <= _ERROR_LENGTH else f"{line[:_ERROR_LENGTH]} …"

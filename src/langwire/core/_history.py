@@ -11,7 +11,7 @@ of a turn does not grow with the length of its thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from langwire.core._calls import Call, related
@@ -75,7 +75,7 @@ class History:
         self._by_object: dict[int, Known] = {}
         self._nameless: list[Known] = []
         self._members: dict[Lane, dict[str, None]] = {}
-        self._unread: list[tuple[Lane, Sequence[Any]]] = []
+        self._unread: dict[Lane, Sequence[Any]] = {}
         self._lists: dict[Lane, Sequence[Any]] = {}
         for raw in known:
             fields = coerce(raw)
@@ -84,14 +84,14 @@ class History:
 
     def offer(self, lane: Lane, messages: Sequence[Any]) -> None:
         """Take a list of messages that a lane's state held before; read only when it is needed."""
-        if self._unread and self._unread[-1][0] == lane and grown_from(self._unread[-1][1], messages):
-            self._unread.pop()  # the new list holds all of the last one
-        self._unread.append((lane, messages))
+        waiting = self._unread.get(lane)
+        if waiting is not None and not grown_from(waiting, messages):
+            self._read_list(lane, waiting)  # the new list does not hold all of it
+        self._unread[lane] = messages
 
-    def withdraw(self) -> None:
-        """Forget the list that was offered last, if it has not been read."""
-        if self._unread:
-            self._unread.pop()
+    def withdraw(self, lane: Lane) -> None:
+        """Forget the list that was offered of a lane, if it has not been read."""
+        self._unread.pop(lane, None)
 
     # -------------------------------------------------------------- finding
 
@@ -182,6 +182,14 @@ class History:
         self._read_lists()
         return tuple(self._members.get(lane, ()))
 
+    def told(self, lane: Lane) -> tuple[str, ...]:
+        """Return the ids of the messages that this turn has told in a lane."""
+        return tuple(
+            message_id
+            for message_id, known in self._by_id.items()
+            if any(one.source is not None and one.lane == lane for one in known)
+        )
+
     def remove(self, lane: Lane, message_ids: Iterable[str]) -> tuple[str, ...]:
         """Take messages out of a lane's state; return the ids, as told, of those that were in it or are unknown."""
         members = self._members.get(lane, {})
@@ -199,19 +207,18 @@ class History:
     # -------------------------------------------------------------- reading lists
 
     def _read_lists(self) -> None:
-        unread, self._unread = self._unread, []
-        for lane, messages in unread:
-            for raw, fields in self._new_end(lane, messages):
-                self._learn(lane, raw, fields)
+        unread, self._unread = self._unread, {}
+        for lane, messages in unread.items():
+            self._read_list(lane, messages)
 
-    def _new_end(self, lane: Lane, messages: Sequence[Any]) -> Iterator[tuple[Any, Fields]]:
-        """Yield what a list holds beyond the list that was read of this lane before, if it only grew."""
+    def _read_list(self, lane: Lane, messages: Sequence[Any]) -> None:
+        """Learn what a list holds beyond the list that was read of this lane before, if it only grew."""
         before = self._lists.get(lane, ())
         self._lists[lane] = messages
         for raw in messages[grown_from(before, messages) :]:
             fields = fields_of(raw)
             if fields is not None:
-                yield raw, fields
+                self._learn(lane, raw, fields)
 
     def _learn(self, lane: Lane, raw: Any, fields: Fields) -> bool:
         """Take in a message that was there before; return False for one without an id."""

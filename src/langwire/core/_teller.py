@@ -6,7 +6,7 @@ joins the parts, the calls and the history; it knows no chunk shapes and no mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from langwire.core._history import History, Known
@@ -80,7 +80,7 @@ class Teller:
         self._open_by_task: dict[str | None, dict[tuple[Lane, str], None]] = {}
         self._told_by_task: dict[str, list[Known]] = {}
         self._keeping_tasks: set[str] = set()
-        self._removals: dict[Lane, list[Fields]] = {}
+        self._removals: dict[Lane, list[str]] = {}
         """Removals that the `messages` mode showed: they say less than the update that follows, and wait for it."""
 
     # -------------------------------------------------------------- what streams
@@ -89,7 +89,12 @@ class Teller:
         """Take one item of the `messages` mode: a token chunk, or a message that a node made."""
         fields = cast("Fields", message if type(message) is dict else message.__dict__)
         run = self._runs.get(id(metadata))
-        if run is not None and run.message is not None and not run.message.closed:
+        if (
+            run is not None
+            and run.message is not None
+            and not run.message.closed
+            and fields["type"] == "AIMessageChunk"
+        ):
             opened = run.message
             if fields["id"] != run.last_id:
                 self._rename(run, fields["id"])
@@ -187,7 +192,9 @@ class Teller:
     def _finished_in_messages(self, lane: Lane, raw: Any, fields: Fields, metadata: Mapping[str, Any]) -> None:
         run = self._run(lane, metadata)
         if role_of(fields) == "remove":
-            self._removals.setdefault(lane, []).append(fields)
+            ids = self._history.members(lane) or self._history.told(lane)
+            wanted = ids if fields.get("id") == REMOVE_ALL else (str(fields.get("id")),)
+            self._removals.setdefault(lane, []).extend(wanted)
         else:
             self.finished(lane, raw, fields, run.source, "messages")
 
@@ -197,28 +204,39 @@ class Teller:
         replaces, value = overwritten(value)
         raws = messages_of(value)
         if raws is None and key == self._messages_key:
-            raws = _as_messages(value)
+            raws = () if replaces and not value else _as_messages(value)
         if raws is None:
-            if replaces and key == self._messages_key:
-                self._replace_all(lane, ())
-            return replaces and key == self._messages_key
-        removed: list[Fields] = []
-        for raw in raws:
-            known = self._history.find_object(raw)
-            if known is not None and known.kept and known.lane == lane and not known.removed:
-                continue
-            fields = coerce(raw) if key == self._messages_key else fields_of(raw)
-            if fields is None:
-                continue
-            if role_of(fields) == "remove":
-                removed.append(fields)
+            return False
+        standing: set[str] = set()
+        removed: list[str] = []
+        for raw, fields in self._read(key, raws):
+            if role_of(fields) != "remove":
+                standing.add(self._kept(lane, raw, fields, source, mode))
+            elif fields.get("id") == REMOVE_ALL:
+                replaces = True
+                standing.clear()
             else:
-                self._keep(lane, self.finished(lane, raw, fields, source, mode))
+                removed.append(str(fields.get("id")))
         if replaces:
-            self._replace_all(lane, raws)
-        elif removed:
-            self._remove(lane, removed, raws)
+            removed = [id for id in self._history.members(lane) if id not in standing]
+        self._tell_removed(lane, removed)
         return True
+
+    def _read(self, key: str | None, raws: Sequence[Any]) -> Iterator[tuple[Any, Fields]]:
+        for raw in raws:
+            fields = coerce(raw) if key == self._messages_key else fields_of(raw)
+            if fields is not None:
+                yield raw, fields
+
+    def _kept(self, lane: Lane, raw: Any, fields: Fields, source: Source, mode: str) -> str:
+        """A message that the lane's state now holds: tell what is new about it, and return the id it is told under."""
+        known = self._history.find_object(raw)
+        if known is None or known.removed or not known.kept or known.lane != lane:
+            known = self.finished(lane, raw, fields, source, mode)
+            self._history.keep(lane, known)
+            if known.source is not None and known.source.task is not None:
+                self._keeping_tasks.add(known.source.task)
+        return known.message_id
 
     def finished(self, lane: Lane, raw: Any, fields: Fields, source: Source, mode: str) -> Known:
         """Take a finished message: tell it, or what is new about it if it has been told."""
@@ -229,8 +247,10 @@ class Teller:
         if known.source is not None:
             self._tell_new_calls(known, fields, source)
             self._tell_usage(known, fields)
-        if not known.removed:
-            self._compare(known, fields, source)
+        text = text_of(fields)
+        if known.removed or known.text != text:  # one that was removed is in the state again
+            known.say(text)
+            self._desk.out.append(MessageReplaced(message_id=known.message_id, text=text, source=source))
         self._history.same_object(raw, known)
         return known
 
@@ -315,38 +335,7 @@ class Teller:
             known.counted = True
             self._desk.tell_usage(sum_usage(known.message_id, model_of(fields), [usage]))
 
-    def _compare(self, known: Known, fields: Fields, source: Source) -> None:
-        text = text_of(fields)
-        if known.text != text:
-            known.say(text)
-            self._desk.out.append(MessageReplaced(message_id=known.message_id, text=text, source=source))
-
     # -------------------------------------------------------------- what the state keeps
-
-    def _keep(self, lane: Lane, known: Known) -> None:
-        self._history.keep(lane, known)
-        if known.source is not None and known.source.task is not None:
-            self._keeping_tasks.add(known.source.task)
-
-    def _remove(self, lane: Lane, removals: Sequence[Fields], written: Sequence[Any] = ()) -> None:
-        """`RemoveMessage`: by id, or all that stand before it."""
-        ids = [str(fields.get("id")) for fields in removals]
-        if REMOVE_ALL in ids:
-            self._replace_all(lane, written)
-            return
-        self._tell_removed(lane, ids)
-
-    def _replace_all(self, lane: Lane, kept: Sequence[Any]) -> None:
-        """The lane's messages are now `kept`, and no others."""
-        kept_ids: set[str] = set()
-        for raw in kept:
-            known = self._history.find_object(raw)
-            fields = fields_of(raw)
-            if known is not None:
-                kept_ids.add(known.message_id)
-            elif fields is not None and fields.get("id"):
-                kept_ids.add(fields["id"])
-        self._tell_removed(lane, [id for id in self._history.members(lane) if id not in kept_ids])
 
     def _tell_removed(self, lane: Lane, ids: Sequence[str]) -> None:
         gone = self._history.remove(lane, ids)
@@ -372,9 +361,9 @@ class Teller:
             if messages is not None:
                 self._history.offer(lane, messages)
 
-    def withdraw(self) -> None:
-        """What was offered last was not what a lane held before."""
-        self._history.withdraw()
+    def withdraw(self, lane: Lane) -> None:
+        """What was offered of a lane was not what it held before."""
+        self._history.withdraw(lane)
 
     def learn(self, lane: Lane, key: str | None, value: Any) -> None:
         """Take in messages that an earlier turn told: LangGraph shows their writes again when it resumes."""
@@ -421,8 +410,8 @@ class Teller:
             self._end(key, partial=True)
         for task in list(self._told_by_task):
             self._tell_discarded(task, failed=False)
-        for lane, removals in self._removals.items():
-            self._remove(lane, removals)
+        for lane, ids in self._removals.items():
+            self._tell_removed(lane, ids)
 
     def _tell_discarded(self, task: str, *, failed: bool) -> None:
         told = self._told_by_task.pop(task, ())

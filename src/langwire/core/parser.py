@@ -22,7 +22,7 @@ from langwire.core._pauses import Pauses
 from langwire.core._states import INTERRUPT, States
 from langwire.core._teller import Teller
 from langwire.core._updates import is_state, writes
-from langwire.errors import LangwireError, ParserEnded
+from langwire.errors import ParserEnded
 from langwire.events import (
     Cause,
     Custom,
@@ -137,8 +137,6 @@ class StreamParser:
             return self._take()
         try:
             reader(lane, data, interrupts)
-        except LangwireError:
-            raise
         except Exception as error:  # the data is not what this mode holds
             raise unknown(chunk) from error
         return self._take()
@@ -366,7 +364,7 @@ class StreamParser:
     def _read_result(self, lane: Lane, data: Any) -> None:
         """What a function of the functional API returned, shown by `values` as it is."""
         self._baseline = None
-        self._teller.withdraw()
+        self._teller.withdraw(lane)
         for key, value in writes(data):
             self._teller.written(lane, key, value, self._source(lane), "values")
         if self._tell_state and not is_state(data):

@@ -438,7 +438,8 @@ class Transcript:
         near = [message for message in told if message.role != "tool" and related(message.lane, lane)]
         results = [result for result in self._results.get(event.message_id, ()) if related(result.source.lane, lane)]
         if near:
-            max(near, key=lambda message: (message.lane == lane, message.turn)).replacement = event.text
+            nearest = max(near, key=lambda message: (message.lane == lane, message.turn))
+            nearest.replacement, nearest.removed = event.text, False
         elif results:
             results[-1].content, results[-1].replaced = event.text, True
         else:

@@ -17,9 +17,8 @@ _DONE = object()
 
 def run_in_loop(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end in an event loop of its own, whether or not this thread has one running."""
-    for result in iterate_in_loop(lambda: _once(make)):
-        return result
-    raise AssertionError("unreachable: _once yields once or raises")
+    (result,) = iterate_in_loop(lambda: _once(make))
+    return result
 
 
 async def _once(make: Callable[[], Coroutine[Any, Any, T]]) -> AsyncIterator[T]:
