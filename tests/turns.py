@@ -13,6 +13,7 @@ from langwire.core._states import open_calls_of
 from langwire.core._updates import messages_of, state_items
 from langwire.core.conformance import check
 from langwire.events import Event, OpenCall
+from langwire.sessions.graph import _standing
 from langwire.testing import CASES, Case, Next, available
 
 CASE_NAMES = [name for name, case in CASES.items() if available(case)]
@@ -70,16 +71,14 @@ async def turns_of(case: Case, modes: Sequence[str], *, version: str = "v1", sub
             error = raised
             events += parser.fail(raised)
         snapshot = await graph.aget_state(config) if graph.checkpointer else None
-        if error is None and snapshot is not None and snapshot.created_at is not None:
-            questions = snapshot.interrupts
-            events += parser.close(open_interrupts=questions, paused=() if questions else snapshot.next)
-        elif error is None:
-            events += parser.close()
+        standing = _standing(snapshot)
+        if error is None:
+            events += parser.close(**standing.ending())
         after = messages_in(snapshot.values) if snapshot is not None else []
         turns.append(Turn(events, error, open_calls, before, after))
         open_calls = turns[-1].end.open_calls
         if number + 1 < len(case.ends):
-            given = case.follow(snapshot.interrupts if snapshot is not None else ())
+            given = case.follow(standing.open_interrupts or ())
     return turns
 
 

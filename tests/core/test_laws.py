@@ -77,6 +77,7 @@ SAYS_LESS = {
         not {"tasks", "values", "debug", "checkpoints"} & set(modes)
     ),  # nothing shows its id
     "replayed_sibling": checkpoints_alone,
+    "endless_loop": checkpoints_alone,  # the last step is not kept when the limit is reached
     "functional_message": checkpoints_alone,
     "functional_messages": checkpoints_alone,
     "interrupt_without_saver": checkpoints_alone,  # there are none

@@ -96,7 +96,7 @@ def _shell(line: str, folder: Path) -> str:
     environment = {**os.environ, "PATH": path, "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         line,
-        shell=True,  # noqa: S602  # the pages are our own
+        shell=True,  # the pages are our own
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

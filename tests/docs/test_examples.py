@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,32 +42,30 @@ def test_a_page_that_says_what_is_not_so_fails(page: str, complaint: str, tmp_pa
         run_page(path, tmp_path)
 
 
+SHOWN = {
+    "approve.py": [
+        "<- send_email: Sent to ann@example.org.",
+        "!! send_email: You said no: mail goes to example.org only.",
+    ],
+    "own_sink.py": ["   1 TurnStart", "   5 ToolResult", "complete: first text after"],
+    "wrap.py": ["TurnStart(", "TextDelta(", "TurnEnd(outcome='complete'"],
+}
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_ends_by_itself_without_a_terminal(example: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(example)],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert [line for line in SHOWN[example.name] if line not in done.stdout] == []
 
 
-def test_the_example_of_approvals_approves_one_mail_and_rejects_the_other() -> None:
-    done = subprocess.run(
-        [sys.executable, "examples/approve.py"],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-    )
-    assert "<- send_email: Sent to ann@example.org." in done.stdout
-    assert "!! send_email: You said no: mail goes to example.org only." in done.stdout
-
-
-def test_there_are_three_examples() -> None:
-    assert [example.name for example in EXAMPLES] == ["approve.py", "own_sink.py", "wrap.py"]
+def test_there_is_something_to_expect_of_each_example() -> None:
+    assert [example.name for example in EXAMPLES] == sorted(SHOWN)

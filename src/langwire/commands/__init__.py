@@ -17,6 +17,7 @@ from importlib.metadata import version
 from typing import Never
 
 from langwire.adapters._shared.safe_terminal import safe_terminal
+from langwire.errors import UsageError
 
 DONE, FAILED, PAUSED, USAGE, STOPPED = 0, 1, 2, 64, 130
 
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("stopped")
         return STOPPED
+    except UsageError as error:
+        say(str(error))
+        return USAGE
     except OSError as error:  # a command raises no other one than that of writing its output
         return _output_lost(error)
 
@@ -93,21 +97,22 @@ def _demo(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from langwire.commands.run import run
 
-    message: str | None = options.message
-    if message is None and sys.stdin.isatty():
-        if not options.thread:
-            say('run expected a message: langwire run SPEC "hello"')
-            return USAGE
-    else:
-        try:
-            message = sys.stdin.read() if message is None else message
-        except (OSError, UnicodeDecodeError) as error:
-            say(f"run cannot read a message from standard input: {error}")
-            return USAGE
-        if not message.strip():
-            say("run got an empty message: say something to the agent")
-            return USAGE
+    goes_on = options.message is None and options.thread and sys.stdin.isatty()
+    message = None if goes_on else _message(options.message)
     return run(options.spec, message, as_json=options.json, thread=options.thread, debug=options.debug)
+
+
+def _message(given: str | None) -> str:
+    """The message of the command line, else that of standard input."""
+    if given is None and sys.stdin.isatty():
+        raise UsageError('run expected a message: langwire run SPEC "hello"')
+    try:
+        message = sys.stdin.read().strip() if given is None else given
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"run cannot read a message from standard input: {error}") from error
+    if not message.strip():
+        raise UsageError("run got an empty message: say something to the agent")
+    return message
 
 
 # ------------------------------------------------------------------ streams and signals

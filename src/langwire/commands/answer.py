@@ -69,19 +69,21 @@ def _value(given: str) -> Any:
 
 def _decide(action: Action, place: str) -> Decision:
     allowed = action.allowed or _ALL
-    keys = {decision: _key(decision, allowed) for decision in allowed}
+    keys: dict[DecisionType, str] = {decision: _key(decision, allowed) for decision in allowed}
     shown = " / ".join(f"[{key}]{decision[len(key) :]}" for decision, key in keys.items())
     while True:
         given = _prompt(f"{place}{action.name}: {shown}? ").lower()
-        chosen = [decision for decision, key in keys.items() if given.startswith(key) and decision.startswith(given)]
-        made = _MAKERS[chosen[0]](action) if chosen else None
+        chosen: DecisionType | None = next(
+            (d for d, key in keys.items() if given.startswith(key) and d.startswith(given)), None
+        )
+        made = _MAKERS[chosen](action) if chosen else None
         if made is not None:
             return made
         if given and not chosen:
             print(f"expected one of {', '.join(allowed)}, or the letters in brackets")
 
 
-def _key(decision: str, allowed: Sequence[str]) -> str:
+def _key(decision: DecisionType, allowed: Sequence[DecisionType]) -> str:
     """The shortest beginning that no other decision has."""
     others = [other for other in allowed if other != decision]
     lengths = range(1, len(decision))
@@ -134,9 +136,8 @@ _MAKERS: dict[DecisionType, Callable[[Action], Decision | None]] = {
 def _prompt(text: str, begin: str = "") -> str:
     """Ask for a line, which begins with a text that can be changed."""
     shown = writable(safe_terminal(text, keep_newlines=False), sys.stdout.encoding)
-    if readline is not None:
-        readline.set_startup_hook(lambda: readline.insert_text(begin))
     while True:
+        _begin_with(begin)
         try:
             return input(shown).strip()
         except UnicodeDecodeError:
@@ -147,3 +148,9 @@ def _prompt(text: str, begin: str = "") -> str:
         except KeyboardInterrupt:
             print()
             raise
+
+
+def _begin_with(text: str) -> None:
+    if readline is not None:
+        insert = readline.insert_text
+        readline.set_startup_hook(lambda: insert(text))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from time import time_ns
 from typing import Any, TextIO, cast
@@ -69,33 +69,12 @@ class _Person:
             return None
 
 
-@dataclass(slots=True)
-class _Turn:
-    """What has to be known of a turn when it is over."""
-
-    thread: str | None = None
-    questions: dict[str, Interrupt] = field(default_factory=dict[str, Interrupt])
-    asked: list[Interrupt] = field(default_factory=list[Interrupt])
-
-    def note(self, event: Event) -> None:
-        match event:
-            case TurnStart():
-                self.thread = event.thread_id
-            case Interrupt():
-                self.questions[event.id] = event
-            case TurnEnd(outcome="interrupted"):
-                self.asked = [self.questions[id] for id in event.interrupts]
-            case _:
-                pass
-
-
 def _turns(graph: Any, input: Any, thread: str | None, tell: Callable[[Event], None], person: _Person | None) -> int:
     while True:
         config = {"configurable": {"thread_id": thread}} if thread else None
-        turn = _Turn()
+        turn = _Turn(tell)
         with closing(cast("Generator[Event]", stream(graph, input, config))) as events:
-            for event in _until_stopped(events, tell):
-                turn.note(event)
+            turn.play(events)
         thread = turn.thread
         if not turn.asked:
             return DONE
@@ -108,16 +87,35 @@ def _turns(graph: Any, input: Any, thread: str | None, tell: Callable[[Event], N
         input = resume_command(turn.asked, answers) if answers else None
 
 
-def _until_stopped(events: Generator[Event], tell: Callable[[Event], None]) -> Iterator[Event]:
-    """Tell events and yield them. When Ctrl-C comes while one is told, the graph hears of it and ends its turn."""
-    try:
+class _Turn:
+    """Tells a turn to its end, and keeps what has to be known of it then."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        self.thread: str | None = None
+        self.asked: list[Interrupt] = []
+        self._tell = tell
+        self._questions: dict[str, Interrupt] = {}
+
+    def play(self, events: Generator[Event]) -> None:
+        """Tell all events. When Ctrl-C comes while one is told, the graph hears of it and ends the turn."""
+        try:
+            self._play(events)
+        except KeyboardInterrupt as stop:
+            self._tell(events.throw(stop))
+            self._play(events)
+
+    def _play(self, events: Generator[Event]) -> None:
         for event in events:
-            tell(event)
-            yield event
-    except KeyboardInterrupt as stop:
-        tell(events.throw(stop))
-        for event in events:
-            tell(event)
+            self._tell(event)
+            match event:
+                case TurnStart():
+                    self.thread = event.thread_id
+                case Interrupt():
+                    self._questions[event.id] = event
+                case TurnEnd(outcome="interrupted"):
+                    self.asked = [self._questions[id] for id in event.interrupts]
+                case _:
+                    pass
 
 
 def _telling(show: Callable[[Entry], None]) -> Callable[[Event], None]:

@@ -432,11 +432,13 @@ def _standing(snapshot: Any, given: Any = None) -> _Standing:
     if snapshot is None or snapshot.created_at is None:  # nothing is kept of this thread yet
         return _Standing(open_calls=tuple(open_calls_of((), given)))
     failed = any(task.error for task in snapshot.tasks)
+    # A snapshot of LangGraph 1.1 still lists the answered questions of tasks that have finished since.
+    interrupts = tuple(i for task in snapshot.tasks if not task.result for i in task.interrupts)
     return _Standing(
         checkpoint_id=snapshot.config["configurable"].get("checkpoint_id"),
         open_calls=tuple(_open_calls((), snapshot, given)),
-        open_interrupts=tuple(snapshot.interrupts),
-        paused=() if failed or snapshot.interrupts else tuple(snapshot.next),
+        open_interrupts=interrupts,
+        paused=() if failed or interrupts else tuple(snapshot.next),
     )
 
 
