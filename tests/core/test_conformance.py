@@ -449,7 +449,7 @@ BAD: list[tuple[str, Rule, int, list[Event]]] = [
         3,
         turn(
             called("c"),
-            SubagentStart(lane=("a:1",), parent=("b:2",), id="c"),
+            SubagentStart(lane=("a:1", "x:3"), parent=("b:2",), id="c"),
             SubagentEnd(lane=("a:1",)),
             ToolResult(id="c"),
         ),
@@ -504,6 +504,70 @@ def test_a_broken_rule_is_found_where_it_breaks(name: str, rule: Rule, index: in
 
 def test_every_rule_can_be_broken() -> None:
     assert {rule for _, rule, _, _ in BAD} == set(get_args(Rule))
+
+
+IN = Source(lane=("a:1", "b:2"))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        said("m", source=IN),
+        thought("m", source=IN),
+        called("d", source=IN, provider=True),
+        Media(id="m", message_id="m", kind="image", source=IN),
+        ToolResult(id="d", source=IN),
+        NodeStart(id="2", node="b", lane=IN.lane),
+        SubagentStart(lane=IN.lane, id="c"),
+        Interrupt(id="q", lane=IN.lane),
+        MessageReplaced(message_id="m", text="x", source=IN),
+        MessageDiscarded(message_id="m", source=IN),
+        MessagesRemoved(ids=("m",), lane=IN.lane),
+        Custom(lane=IN.lane),
+        StateDelta(node="n", lane=IN.lane),
+    ],
+    ids=lambda event: type(event[0] if isinstance(event, list) else event).__name__,
+)
+def test_a_subagent_is_told_before_whatever_happens_inside(event: Event | list[Event]) -> None:
+    rules = [problem.rule for problem in check(turn(event, SubagentStart(lane=("a:1",), id="c")))]
+    assert "subagent" in rules
+    assert rules.count("subagent") > [problem.rule for problem in check(turn(event))].count("subagent") + 1
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda part, source: said(part, of="m", source=source),
+        lambda part, source: thought(part, of="m", source=source),
+        lambda part, source: [Media(id=part, message_id="m", kind="image", source=source)],
+        lambda part, source: called(part, of="m", source=source, provider=True),
+    ],
+)
+def test_two_messages_with_one_id_each_have_their_usage(start: Any) -> None:
+    first, second = start("m", ROOT), start("m/1", Source(lane=("a:1",)))
+    usage = Usage(message_id="m")
+    assert check(turn(first, second, usage, usage)) == []
+    assert check(turn(first, usage, second, usage)) == []
+    assert [problem.rule for problem in check(turn(first, second, usage, usage, usage))] == ["usage"]
+
+
+def test_what_is_missing_and_what_is_too_much_is_said() -> None:
+    (missing,) = check(turn(called("c")))
+    assert missing.message.startswith("call 'c' is not among TurnEnd.open_calls")
+    (more,) = check(turn(called("c"), ToolResult(id="c"), end=TurnEnd(outcome="complete", open_calls=left("c"))))
+    assert more.message.startswith("call 'c' is among TurnEnd.open_calls")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        turn(called("x", call_id="c"), ToolResult(id="x")),
+        turn(ToolResult(id="c"), called("c"), ToolResult(id="c")),
+        turn(Media(id="m", message_id="m", kind="image", source=ROOT), called("m"), ToolResult(id="m")),
+    ],
+)
+def test_a_calls_id_must_be_free_even_where_nobody_knows_the_open_calls(events: list[Event]) -> None:
+    assert {problem.rule for problem in check(events)} >= {"part-id"}
 
 
 def test_an_unknown_part_is_a_problem_once_however_long_it_is() -> None:

@@ -190,8 +190,33 @@ def test_a_source_without_a_task_continues_its_message() -> None:
     assert texts(fold(said("m", "a"), said("m/1", "b", of="m", source=Source()))) == [("m", "ab")]
 
 
+def test_messages_of_two_lanes_are_apart_also_where_no_task_is_known() -> None:
+    child = Source(lane=("team:2",))
+    assert texts(fold(said("m", "a", source=Source()), said("m/1", "b", of="m", source=child))) == [
+        ("m", "a"),
+        ("m", "b"),
+    ]
+
+
+def test_parts_are_known_by_their_ids_within_one_turn_only() -> None:
+    transcript = Transcript.of([*turn(said("m", "one")), START, TextDelta(id="m", text="two"), DONE])
+    assert texts(transcript) == [("m", "one"), ("m", "two")]
+
+
+def test_usage_goes_to_the_message_of_its_own_turn() -> None:
+    transcript = Transcript.of(
+        [*turn(said("m", source=CHILD)), *turn(said("m"), Usage(message_id="m", input_tokens=1))]
+    )
+    assert [message.usage is not None for message in transcript.messages] == [False, True]
+
+
 def test_a_message_that_was_cut_off_is_partial() -> None:
-    cut = fold(said("m", "Hel", partial=True), said("n", "whole"), thought("o", "hm", of="o", partial=True))
+    cut = fold(
+        said("m", "Hel", partial=True),
+        said("m/1", "lo", of="m"),
+        said("n", "whole"),
+        thought("o", "hm", of="o", partial=True),
+    )
     assert [message.partial for message in cut.messages] == [True, False, True]
 
 
@@ -384,6 +409,37 @@ def test_a_removal_reaches_the_lanes_above_and_below(lane: tuple[str, ...], remo
     result = transcript.calls[0].result
     assert result is not None
     assert (transcript.messages[0].removed, result.removed) == (removed, removed)
+
+
+def test_what_was_removed_stays_removed() -> None:
+    transcript = fold(
+        said("m", "x"),
+        called("c"),
+        ToolResult(id="c", message_id="r"),
+        MessagesRemoved(ids=("m", "r")),
+        said("m/1", "y", of="m", source=CHILD),
+        MessagesRemoved(ids=("m", "r"), lane=("other:5",)),
+    )
+    assert transcript.messages[0].removed
+    other = fold(
+        said("m", "x", source=CHILD),
+        ToolResult(id="c", message_id="r", source=CHILD),
+        MessagesRemoved(ids=("m", "r"), lane=CHILD.lane),
+        MessagesRemoved(ids=("m", "r"), lane=("other:5",)),
+        said("m/1", "y", of="m", source=Source(lane=("other:5",), task="6")),
+    )
+    result = other.calls[0].result
+    assert result is not None
+    assert (other.messages[0].removed, result.removed) == (True, True)
+
+
+def test_a_result_of_another_lane_is_not_replaced() -> None:
+    transcript = fold(
+        called("c", source=CHILD),
+        ToolResult(id="c", content="kept", message_id="r", source=CHILD),
+        MessageReplaced(message_id="r", text="***", source=Source(lane=("other:5",))),
+    )
+    assert [call.result.content for call in transcript.calls if call.result] == ["kept"]
 
 
 def test_a_discarded_message_is_no_answer_and_not_in_the_state() -> None:

@@ -95,8 +95,7 @@ def _shell(line: str, folder: Path) -> str:
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
-        line,
-        shell=True,  # the pages are our own
+        ["sh", "-c", line],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

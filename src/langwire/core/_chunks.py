@@ -70,8 +70,10 @@ def _bare(mode: str, subgraphs: bool | None) -> Callable[[Any], Chunk]:
 
 def _listed_with_lane(raw: Any) -> Chunk:
     """The shape that `langwire` itself asks for, read without a detour."""
-    if is_list(raw) and len(raw) == 3 and type(raw[0]) is tuple and type(raw[1]) is str:
-        return raw[1], cast("Lane", raw[0]), raw[2], ()
+    if type(raw) is tuple:
+        parts = cast("tuple[Any, ...]", raw)
+        if len(parts) == 3 and type(parts[0]) is tuple and type(parts[1]) is str:
+            return parts[1], cast("Lane", parts[0]), parts[2], ()
     return detect(raw)
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from langwire.core._calls import Call, Calls, call_of_task
 from langwire.core._guards import is_mapping
-from langwire.events import Event, Lane, NodeEnd, NodeStart, NodeStatus, SubagentEnd, SubagentStart
+from langwire.core._parts import Desk
+from langwire.events import Lane, NodeEnd, NodeStart, NodeStatus, SubagentEnd, SubagentStart
 
 
 class Node:
@@ -33,22 +34,12 @@ class Node:
 class Lanes:
     """The lanes and nodes of a turn. `before_end(task id, status)` is called before a node's end is told."""
 
-    __slots__ = (
-        "_agents",
-        "_before_end",
-        "_calls",
-        "_nodes",
-        "_open",
-        "_replayed",
-        "_resumed",
-        "_seen",
-        "out",
-    )
+    __slots__ = ("_agents", "_before_end", "_calls", "_desk", "_nodes", "_open", "_replayed", "_resumed", "_seen")
 
     def __init__(
-        self, out: list[Event], calls: Calls, *, resumed: bool, before_end: Callable[[str, NodeStatus], None]
+        self, desk: Desk, calls: Calls, *, resumed: bool, before_end: Callable[[str, NodeStatus], None]
     ) -> None:
-        self.out, self._calls, self._before_end = out, calls, before_end
+        self._desk, self._calls, self._before_end = desk, calls, before_end
         self._nodes: dict[str, Node] = {}
         self._open: dict[Lane, dict[str, Node]] = {}
         self._seen: set[Lane] = {()}
@@ -81,7 +72,7 @@ class Lanes:
         node.subagent = True
         args = node.call.args
         name = agent or (args.get("subagent_type") if is_mapping(args) else None)
-        self.out.append(SubagentStart(lane=lane, id=node.call.id, parent=parent, name=name))
+        self._desk.out.append(SubagentStart(lane=lane, id=node.call.id, parent=parent, name=name))
 
     def agent(self, lane: Lane) -> str | None:
         """Return the agent's name in a lane, where it has been said."""
@@ -97,7 +88,7 @@ class Lanes:
         call = self._calls.find(lane, wanted["id"]) if wanted is not None else None
         node = self._nodes[id] = Node(id, name, lane, call)
         self._open.setdefault(lane, {})[id] = node
-        self.out.append(NodeStart(id=id, node=name, lane=lane))
+        self._desk.out.append(NodeStart(id=id, node=name, lane=lane))
 
     def end(self, id: str, status: NodeStatus, error: str | None = None) -> None:
         """A task is over: end what runs below it, then the node."""
@@ -110,13 +101,13 @@ class Lanes:
             self.end(inner.id, "cancelled" if status in ("error", "cancelled") else self._left(inner))
         self.end_subagent(node)
         self._before_end(id, status)
-        self.out.append(NodeEnd(id=id, status=status, error=error))
+        self._desk.out.append(NodeEnd(id=id, status=status, error=error))
 
     def end_subagent(self, node: Node) -> None:
         """Tell that a call's lane is over, if one was told to have begun."""
         if node.subagent:
             node.subagent = False
-            self.out.append(SubagentEnd(lane=node.child))
+            self._desk.out.append(SubagentEnd(lane=node.child))
 
     def finished_call(self, call: Call) -> None:
         """A call has its result: its lane is over, once nothing runs there any more."""

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from langwire.core._calls import Calls
+from langwire.core._parts import Desk
 from langwire.core.interrupts import breakpoint_interrupt, read_interrupt
-from langwire.events import Event, Interrupt, Lane
+from langwire.events import Interrupt, Lane
 
 
 class Pauses:
     """The interrupts of one turn. LangGraph repeats them on every level and in several modes: each is told once."""
 
-    __slots__ = ("_breakpoint", "_calls", "_told", "out")
+    __slots__ = ("_breakpoint", "_calls", "_desk", "_told")
 
-    def __init__(self, out: list[Event], calls: Calls) -> None:
-        self.out, self._calls = out, calls
+    def __init__(self, desk: Desk, calls: Calls) -> None:
+        self._desk, self._calls = desk, calls
         self._told: dict[str, Interrupt] = {}
         self._breakpoint: Lane | None = None
 
@@ -28,7 +29,7 @@ class Pauses:
             ids.append(interrupt.id)
             if interrupt.id not in self._told:
                 self._told[interrupt.id] = interrupt
-                self.out.append(interrupt)
+                self._desk.out.append(interrupt)
         return tuple(ids)
 
     def meet_breakpoint(self, lane: Lane) -> None:
@@ -51,6 +52,6 @@ class Pauses:
             return tuple(dict.fromkeys(ids))
         if paused or (paused is None and self._breakpoint is not None):
             interrupt = breakpoint_interrupt(self._breakpoint or (), paused or ())
-            self.out.append(interrupt)
+            self._desk.out.append(interrupt)
             return (interrupt.id,)
         return ()

@@ -35,22 +35,22 @@ from langwire.events import (
 )
 
 REMOVE_ALL = "__remove_all__"
+_STREAMING = frozenset({"AIMessageChunk", "ChatMessageChunk"})
 
 
 class Run:
-    """One model run, or one node's output: LangGraph gives all its messages the same metadata object.
+    """A model run that streams: LangGraph gives all its chunks the same metadata object.
 
     The object is what tells two models apart that stream in one node, and what joins a model's chunks when
-    their id changes on the way: langchain-core closes a stream under a `lc_run--` id of its own.
+    their id changes on the way: langchain-core closes a stream under a `lc_run--` id of its own. It is held
+    here so that no other object can take its place in memory.
     """
 
-    __slots__ = ("last_id", "message", "metadata", "model", "source")
+    __slots__ = ("last_id", "message", "metadata")
 
-    def __init__(self, metadata: Mapping[str, Any], source: Source) -> None:
-        self.metadata, self.source = metadata, source
-        self.model = "ls_model_type" in metadata or "ls_provider" in metadata
-        self.message: OpenMessage | None = None
-        self.last_id: str | None = None
+    def __init__(self, metadata: Mapping[str, Any], message: OpenMessage, last_id: str) -> None:
+        self.metadata, self.message = metadata, message
+        self.last_id: str | None = last_id
 
 
 class Teller:
@@ -85,81 +85,82 @@ class Teller:
 
     # -------------------------------------------------------------- what streams
 
-    def chunk(self, lane: Lane, message: Any, metadata: Mapping[str, Any]) -> None:
-        """Take one item of the `messages` mode: a token chunk, or a message that a node made."""
+    def chunk(self, lane: Lane, message: Any, metadata: Mapping[str, Any]) -> bool:
+        """Take one item of the `messages` mode: a token chunk, or a message that a node made.
+
+        Returns whether a message began: the rest of its chunks say nothing new about their lane.
+        """
         fields = cast("Fields", message if type(message) is dict else message.__dict__)
+        if fields["type"] not in _STREAMING:
+            self._finished_in_messages(lane, message, fields, metadata)
+            return True
         run = self._runs.get(id(metadata))
-        if (
-            run is not None
-            and run.message is not None
-            and not run.message.closed
-            and fields["type"] == "AIMessageChunk"
-        ):
+        began = run is None or run.message.closed
+        if run is None or began:
+            opened = self._opened(lane, fields, metadata)
+        else:
             opened = run.message
             if fields["id"] != run.last_id:
                 self._rename(run, fields["id"])
-        elif (kind := fields["type"]) == "AIMessageChunk" or kind == "ChatMessageChunk":
-            opened = self._opened(lane, fields, metadata)
-        else:
-            self._finished_in_messages(lane, message, fields, metadata)
-            return
+        self._read_chunk(fields, opened)
+        return began
+
+    def _read_chunk(self, fields: Fields, opened: OpenMessage) -> None:
         content = fields["content"]
-        if type(content) is str and not fields.get("additional_kwargs"):
-            if content:
-                opened.text(content)
-        else:
+        if type(content) is not str or fields.get("additional_kwargs"):
             read_content(fields, opened)
-        for call_chunk in fields.get("tool_call_chunks") or ():
-            opened.call_chunk(call_chunk)
-        if fields.get("usage_metadata"):
-            opened.count(fields["usage_metadata"])
+        elif content:
+            opened.text(content)
+        if call_chunks := fields.get("tool_call_chunks"):
+            for call_chunk in call_chunks:
+                opened.call_chunk(call_chunk)
+        if usage := fields.get("usage_metadata"):
+            opened.count(usage)
         if fields.get("response_metadata"):
             opened.model = model_of(fields) or opened.model
         if fields.get("chunk_position") == "last":
-            self._end((lane, opened.message_id), partial=False)
+            self._end((opened.source.lane, opened.message_id), partial=False)
 
     def _opened(self, lane: Lane, fields: Fields, metadata: Mapping[str, Any]) -> OpenMessage:
         """Find or open the message that a chunk belongs to."""
-        run = self._run(lane, metadata)
+        source = self._source(lane, metadata)
         message_id = fields.get("id") or self._new_id()
-        opened = self._open.get((lane, message_id)) or self._alias(lane, fields, run)
+        opened = self._open.get((lane, message_id)) or self._alias(lane, fields, source)
         if opened is None:
-            message = OpenMessage(self._desk, message_id, run.source, role_of(fields))
+            message = OpenMessage(self._desk, message_id, source, role_of(fields))
             message.model = _text(metadata.get("ls_model_name"))
-            known = Known(message_id, lane, None, run.source)
-            self._begin(lane, message, known)
+            self._begin(lane, message, Known(message_id, lane, None, source))
         else:
             message = opened[0]
-        if run.model:
-            run.message, run.last_id = message, message_id
+        if "ls_model_type" in metadata or "ls_provider" in metadata:  # a model's run, not a node's output
             message.run = id(metadata)
-            self._runs[message.run] = run
+            self._runs[message.run] = Run(metadata, message, message_id)
         return message
 
     def _rename(self, run: Run, message_id: str | None) -> None:
         """The model goes on under another id; LangChain keeps one of them for the whole message."""
         run.last_id = message_id
-        if run.message is not None and message_id:
-            known = self._open[run.source.lane, run.message.message_id][1]
+        if message_id:
+            _, known = self._open[run.message.source.lane, run.message.message_id]
             self._history.name(known, message_id)
 
-    def _alias(self, lane: Lane, fields: Fields, run: Run) -> tuple[OpenMessage, Known] | None:
+    def _alias(self, lane: Lane, fields: Fields, source: Source) -> tuple[OpenMessage, Known] | None:
         """A closing chunk under another id, and metadata that is new each time (a remote graph): the task tells."""
-        if fields.get("content") or fields.get("tool_call_chunks") or run.message is not None:
+        if fields.get("content") or fields.get("tool_call_chunks"):
             return None
-        open_here = [key for key in self._open_by_task.get(run.source.task, ()) if key[0] == lane]
+        open_here = [key for key in self._open_by_task.get(source.task, ()) if key[0] == lane]
         return self._open[open_here[0]] if len(open_here) == 1 else None
 
-    def _run(self, lane: Lane, metadata: Mapping[str, Any]) -> Run:
-        run = self._runs.get(id(metadata))
-        if run is not None and run.message is not None and not run.message.closed:
-            return run
+    def _source(self, lane: Lane, metadata: Mapping[str, Any]) -> Source:
         agent = _text(metadata.get("lc_agent_name"))
         self._lanes.enter(lane, agent)
         checkpoint_ns = _text(metadata.get("langgraph_checkpoint_ns")) or ""
-        task = self._lanes.unended(checkpoint_ns.rpartition(":")[2])
-        node = _text(metadata.get("langgraph_node"))
-        return Run(metadata, Source(lane=lane, node=node, agent=agent or self._lanes.agent(lane), task=task))
+        return Source(
+            lane=lane,
+            node=_text(metadata.get("langgraph_node")),
+            agent=agent or self._lanes.agent(lane),
+            task=self._lanes.unended(checkpoint_ns.rpartition(":")[2]),
+        )
 
     def _begin(self, lane: Lane, message: OpenMessage, known: Known, *, nameless_mode: str | None = None) -> None:
         key = (lane, message.message_id)
@@ -190,13 +191,13 @@ class Teller:
     # -------------------------------------------------------------- what is finished
 
     def _finished_in_messages(self, lane: Lane, raw: Any, fields: Fields, metadata: Mapping[str, Any]) -> None:
-        run = self._run(lane, metadata)
+        source = self._source(lane, metadata)
         if role_of(fields) == "remove":
             ids = self._history.members(lane) or self._history.told(lane)
             wanted = ids if fields.get("id") == REMOVE_ALL else (str(fields.get("id")),)
             self._removals.setdefault(lane, []).extend(wanted)
         else:
-            self.finished(lane, raw, fields, run.source, "messages")
+            self.finished(lane, raw, fields, source, "messages")
 
     def written(self, lane: Lane, key: str | None, value: Any, source: Source, mode: str) -> bool:
         """Take what a node wrote to one state key; return whether it was messages."""

@@ -87,7 +87,7 @@ def _read(id: str, value: Any, schema: dict[str, Any] | None, lane: Lane, open_c
         actions = (_action(value, call_id, _known(_types_in(schema, schema, set()))),)
     else:
         older = value if is_list(value) else [value]
-        if older and all(is_mapping(item) and is_mapping(item.get("action_request")) for item in older):
+        if all(is_mapping(item) and is_mapping(item.get("action_request")) for item in older):
             requests = [item["action_request"] for item in older]
             ids = _call_ids(requests, lane, open_calls)
             actions = tuple(_legacy_action(*pair) for pair in zip(older, ids, strict=True))
@@ -168,7 +168,7 @@ def _types_in(schema: Any, root: Any, seen: set[str]) -> Iterator[Any]:
 
 
 def _known(types: Iterator[Any] | Sequence[Any]) -> tuple[DecisionType, ...]:
-    named = [type for type in types if isinstance(type, str)]
+    named = list(types)
     return tuple(type for type in _DECISIONS if type in named)
 
 

@@ -8,7 +8,7 @@ history, pauses. The events it tells obey the grammar in `langwire.core.conforma
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 from langwire.core._calls import Calls
@@ -86,16 +86,15 @@ class StreamParser:
         open_calls, skipped = tuple(open_calls), frozenset(skip_tools)
         self._calls = Calls(open_calls, skipped)
         desk = self._desk = Desk(Ids(call.id for call in open_calls), self._calls, skipped)
-        self._out = desk.out
         self._resumed = cause != "message"
-        self._lanes = Lanes(desk.out, self._calls, resumed=self._resumed, before_end=self._before_node_end)
+        self._lanes = Lanes(desk, self._calls, resumed=self._resumed, before_end=self._before_node_end)
         self._teller = Teller(desk, History(history), self._lanes, messages_key=messages_key, prefix=turn_id)
         self._states = States(self._teller)
-        self._pauses = Pauses(desk.out, self._calls)
-        self._turn_start: TurnStart | None = TurnStart(
+        self._pauses = Pauses(desk, self._calls)
+        self._turn_start = TurnStart(
             turn_id=turn_id, thread_id=thread_id, cause=cause, checkpoint_id=checkpoint_id, input=input
         )
-        self._ended = False
+        self._life: Literal["new", "running", "over"] = "new"
         self._moved: set[Lane] = set()
         """Lanes in which something ran or was written."""
         self._entering: set[Lane] = set()
@@ -129,11 +128,12 @@ class StreamParser:
         Raises `UnknownChunk` for what LangGraph does not yield, `ParserEnded` after the turn's end.
         """
         mode, lane, data, interrupts = self._read(chunk)
-        self._begin()
+        if self._life != "running":
+            self._begin()
         reader = self._readers.get(mode)
         if reader is None:
             self._lanes.enter(lane)
-            self._out.append(Raw(mode=mode, lane=lane, data=data))
+            self._desk.out.append(Raw(mode=mode, lane=lane, data=data))
             return self._take()
         try:
             reader(lane, data, interrupts)
@@ -208,15 +208,14 @@ class StreamParser:
                 yield event
 
     def _begin(self) -> None:
-        if self._ended:
+        if self._life == "over":
             raise ParserEnded("this parser's turn has ended: make a new StreamParser for each turn")
-        if self._turn_start is not None:
-            self._out.append(self._turn_start)
-            self._turn_start = None
+        if self._life == "new":
+            self._life = "running"
+            self._desk.out.append(self._turn_start)
 
     def _take(self) -> list[Event]:
-        events = self._out.copy()
-        self._out.clear()
+        events, self._desk.out = self._desk.out, []
         return events
 
     def _end(
@@ -228,8 +227,8 @@ class StreamParser:
     ) -> list[Event]:
         self._lanes.end_all(complete=outcome in ("complete", "interrupted"))
         self._teller.end_all()
-        self._ended = True
-        self._out.append(
+        self._life = "over"
+        self._desk.out.append(
             TurnEnd(
                 outcome=outcome,
                 error=error,
@@ -245,8 +244,8 @@ class StreamParser:
 
     def _read_messages(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
         message, metadata = data
-        self._teller.chunk(lane, message, metadata)
-        self._moved.add(lane)
+        if self._teller.chunk(lane, message, metadata):
+            self._moved.add(lane)
 
     def _read_updates(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
         self._enter(lane)
@@ -274,7 +273,7 @@ class StreamParser:
             if key is not None:
                 changes[key] = value
         if self._tell_state and changes:
-            self._out.append(StateDelta(lane=lane, node=node, changes=changes, replayed=replayed))
+            self._desk.out.append(StateDelta(lane=lane, node=node, changes=changes, replayed=replayed))
 
     def _read_tasks(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
         if "result" in data:
@@ -327,14 +326,14 @@ class StreamParser:
 
     def _read_custom(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
         self._lanes.enter(lane)
-        self._out.append(Custom(lane=lane, data=data))
+        self._desk.out.append(Custom(lane=lane, data=data))
 
     def _read_tools(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
         self._lanes.enter(lane)
         call = self._calls.find(lane, data["tool_call_id"])
         if data["event"] == "tool-output-delta":
             if call is not None and not call.hidden:
-                self._out.append(ToolOutputDelta(id=call.id, data=data.get("delta")))
+                self._desk.out.append(ToolOutputDelta(id=call.id, data=data.get("delta")))
         elif not self._modes & _CARRIERS:
             self._teller.tool_event(lane, data, resumed=self._resumed)
 
@@ -359,7 +358,7 @@ class StreamParser:
         if not lane and rest.get(_STRUCTURED) is not None:
             self._tell_structured(rest[_STRUCTURED], silently=baseline)
         if self._tell_state and (mode == "values" or "values" not in self._modes):
-            self._out.append(StateSnapshot(lane=lane, values=rest))
+            self._desk.out.append(StateSnapshot(lane=lane, values=rest))
 
     def _read_result(self, lane: Lane, data: Any) -> None:
         """What a function of the functional API returned, shown by `values` as it is."""
@@ -368,14 +367,14 @@ class StreamParser:
         for key, value in writes(data):
             self._teller.written(lane, key, value, self._source(lane), "values")
         if self._tell_state and not is_state(data):
-            self._out.append(StateSnapshot(lane=lane, values=data))
+            self._desk.out.append(StateSnapshot(lane=lane, values=data))
 
     def _tell_structured(self, value: Any, *, silently: bool = False) -> None:
         if value is None or value is self._structured:
             return
         self._structured = value
         if not silently:
-            self._out.append(StructuredOutput(value=value))
+            self._desk.out.append(StructuredOutput(value=value))
 
     def _before_node_end(self, task: str, status: NodeStatus) -> None:
         self._teller.end_task(task, status)

@@ -5,9 +5,11 @@ It runs by itself, answers its own question, and ends. Everything shown comes fr
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
-from collections.abc import Sequence
+from textwrap import fill
 from typing import Any, TextIO
 
 from langwire.adapters._shared.safe_terminal import safe_terminal, writable
@@ -35,11 +37,23 @@ from langwire.sessions.graph import resume_command, stream
 LEFT = 34
 """Width of the column of events, in characters."""
 
+_PIECES = re.compile(r"\n| +|[^ \n]+")
+
 
 def tour(*, fast: bool = False, file: TextIO | None = None) -> int:
-    """Play the tour into `file` (standard output) and return 0. `fast` leaves out the pauses between tokens."""
+    """Play the tour into `file` (standard output) and return 0. `fast` leaves out the pauses between tokens.
+
+    Raises what writing raises (`BrokenPipeError`, for one), and `KeyboardInterrupt`; the line is ended before.
+    """
     page = _Page(file or sys.stdout)
-    delay = 0.0 if fast else DELAY
+    try:
+        _chapters(page, 0.0 if fast else DELAY)
+    finally:
+        page.end()
+    return 0
+
+
+def _chapters(page: _Page, delay: float) -> None:
     page.title("langwire: a LangGraph agent, as one stream of typed events")
     page.say("Four small agents follow: real graphs on scripted models, no key needed.")
     page.say("On the left the events as they come, on the right what a reader makes of them.")
@@ -60,7 +74,6 @@ def tour(*, fast: bool = False, file: TextIO | None = None) -> int:
     page.say('langwire run langwire.demo:approval "Write to Ann"   answer the question yourself')
     page.say('langwire run my_agent.py:graph "hello"               your own agent')
     page.say('langwire run --json langwire.demo:team "hello"       the same stream as JSON lines')
-    return 0
 
 
 def _play(page: _Page, agent: Any, said: str) -> None:
@@ -92,24 +105,32 @@ def _turn(page: _Page, agent: Any, input: Any, config: dict[str, Any], transcrip
 
 
 class _Page:
-    """Two columns on a terminal of any width, or in a pipe. Deltas of one part share a row."""
+    """Two columns on a terminal or in a pipe; where they do not fit, the right one goes below the left one.
+
+    Deltas of one part share a row.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._colour = file.isatty()
-        self._width = max(shutil.get_terminal_size((100, 24)).columns, LEFT + 30)
+        self._colour = file.isatty() and not os.environ.get("NO_COLOR")
+        self._width = max(shutil.get_terminal_size((100, 24)).columns, 20)
+        self._left = LEFT if self._width >= 2 * LEFT else 6
+        """Where the right column begins."""
         self._row: tuple[str, str] | None = None
         self._column = 0
+        """Where we are in the line; 0 when the right column is to go on in a new one."""
         self._started = False
         """Whether the row's right column has anything in it."""
+        self._blanks = ""
+        """Blanks that are only written when a word follows."""
 
     def title(self, text: str) -> None:
-        self._break()
-        self._write(f"\n{self._styled(text, '1')}\n\n")
+        self.end()
+        self._write(f"\n{self._styled(fill(text, self._width), '1')}\n\n")
 
     def say(self, text: str) -> None:
-        self._break()
-        self._write(f"  {text}\n")
+        self.end()
+        self._write(fill(f"  {text}", self._width, subsequent_indent="  ", break_on_hyphens=False) + "\n")
 
     def prompt(self, text: str) -> None:
         self.say(f"> {text}")
@@ -119,38 +140,49 @@ class _Page:
         """What the transcript makes of the turns that were shown."""
         calls = ", ".join(call.name for call in transcript.calls) or "none"
         tokens = transcript.usage.total_tokens
+        self.end()
         self._write("\n")
         self.say(f"transcript: outcome {transcript.outcome} | calls {calls} | {tokens} tokens")
-        self.say(f"text: {_shortened(transcript.text, self._width - 10)}")
+        self.say(f"text: {_shortened(transcript.text or 'none', self._width - 10)}")
 
     def row(self, event: Event, rendered: str) -> None:
         """Show an event and what it renders to; more of the same part goes on in its row."""
         row = (type(event).__name__, getattr(event, "id", ""))
         if row != self._row or not isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
-            self._break()
-            self._write(self._styled(f"  {_label(event):<{LEFT - 4}}", "2") + "  ")
-            self._column, self._started, self._row = LEFT, False, row
-        self._flow(rendered)
-
-    def _flow(self, text: str) -> None:
-        """Write text into the right column, wrapped between words."""
-        for piece in _words(text):
+            self.end()
+            label = f"  {_label(event, min(LEFT, self._width) - 4)}"
+            self._write(self._styled(label, "2"))
+            self._row, self._column, self._started, self._blanks = row, len(label), False, ""
+        for piece in _PIECES.findall(rendered):
             if piece == "\n":
                 self._column = 0 if self._started else self._column
-                continue
-            if self._column == 0:
-                self._write("\n" + " " * LEFT)
-                self._column = LEFT
-            self._started = True
-            if self._column + len(piece) > self._width and self._column > LEFT:
-                self._write("\n" + " " * LEFT)
-                self._column = LEFT
-                piece = piece.lstrip()
-            self._write(piece)
-            self._column += len(piece)
+                self._blanks = ""
+            elif piece.isspace():
+                self._blanks += piece
+            else:
+                self._word(piece)
         self._file.flush()
 
-    def _break(self) -> None:
+    def _word(self, word: str) -> None:
+        """Write a word into the right column: beside the label, in the line, or in the next one."""
+        room = self._width - self._left
+        for part in (word[at : at + room] for at in range(0, len(word), room)):
+            if not self._started and self._left == LEFT:
+                before = " " * (LEFT - self._column)
+                self._column = LEFT
+            elif not self._started or self._column == 0 or self._column + len(self._blanks + part) > self._width:
+                indent = "" if self._column else self._blanks
+                before = "\n" + " " * self._left + indent
+                self._column = self._left + len(indent)
+            else:
+                before = self._blanks
+                self._column += len(before)
+            self._write(before + part)
+            self._column += len(part)
+            self._started, self._blanks = True, ""
+
+    def end(self) -> None:
+        """End the row, if one is open."""
         if self._row is not None:
             self._write("\n")
         self._row = None
@@ -162,8 +194,8 @@ class _Page:
         self._file.write(writable(text, self._file.encoding))
 
 
-def _label(event: Event) -> str:
-    """The event's name and what tells it from others of its kind, cut to the column."""
+def _label(event: Event, width: int) -> str:
+    """The event's name and what tells it from others of its kind, cut to a width."""
     detail = ""
     match event:
         case ToolCallStart(name=name) | ToolCallEnd(name=name):
@@ -180,23 +212,7 @@ def _label(event: Event) -> str:
             detail = outcome
         case _:
             pass
-    return _shortened(f"{type(event).__name__} {safe_terminal(detail, keep_newlines=False)}".strip(), LEFT - 4)
-
-
-def _words(text: str) -> Sequence[str]:
-    """Cut text into words, each with the blanks before it, and line breaks."""
-    pieces: list[str] = []
-    word = ""
-    for character in text:
-        if character == "\n":
-            pieces += [word, "\n"] if word else ["\n"]
-            word = ""
-        elif character == " " and word.strip():
-            pieces.append(word)
-            word = " "
-        else:
-            word += character
-    return [*pieces, word] if word else pieces
+    return _shortened(f"{type(event).__name__} {safe_terminal(detail, keep_newlines=False)}".strip(), width)
 
 
 def _shortened(text: str, width: int) -> str:

@@ -1,0 +1,90 @@
+"""The command line in this process, with streams that a test makes."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from langwire.commands import main
+
+QUIRKS = Path(__file__).parent / "agents" / "quirks.py"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.err.splitlines()
+
+
+class Keyboard(io.StringIO):
+    """A terminal at which somebody types these lines; a line that is an exception is raised."""
+
+    def __init__(self, *lines: str | BaseException) -> None:
+        self.lines = list(lines)
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, *_: object) -> str:
+        line = self.lines.pop(0) if self.lines else None
+        if isinstance(line, BaseException):
+            raise line
+        return "" if line is None else f"{line}\n"
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The command keeps its hand on Ctrl-C, and a spec its folder on the path, until the process ends."""
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command without a terminal; `said` is what standard input has."""
+
+    def run(*arguments: str, said: str = "") -> Done:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+        capsys.readouterr()
+        code = main(arguments)
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def at_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run an agent of `quirks.py` at a terminal where these lines are typed."""
+
+    def run(agent: str, *typed: str | BaseException, arguments: tuple[str, ...] = ("hi",)) -> Done:
+        screen = Screen()
+        monkeypatch.setattr(sys, "stdin", Keyboard(*typed))
+        monkeypatch.setattr(sys, "stdout", screen)
+        capsys.readouterr()
+        code = main(["run", f"{QUIRKS}:{agent}", *arguments])
+        return Done(code, screen.getvalue(), capsys.readouterr().err)
+
+    return run
