@@ -272,7 +272,7 @@ export interface StructuredOutput {
  *
  * `value` is the payload, whole. `actions` are derived from it, with all arguments. `allowed` are the
  * decisions that apply to every action. `response_schema` is the JSON Schema of an answer, where LangGraph
- * gives one. A static breakpoint has the id `breakpoint` and no value; it is left by continuing.
+ * gives one. A static breakpoint has the id `breakpoint` and says which nodes come next; it is left by continuing.
  */
 export interface Interrupt {
   type: "interrupt";
@@ -372,7 +372,7 @@ export interface Action {
 /**
  * Why a turn failed, safe to show anyone: never the exception's text, which may hold secrets.
  *
- * `code` is the exception's class name; `id` finds the whole exception in the logs of the process that ran it.
+ * `code` is the exception's class name. `id`, where the caller gave one, finds the exception in the caller's logs.
  */
 export interface ErrorInfo {
   code: string;

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Interrupt, Overwrite
 
 from langwire import StreamParser, Transcript
 from langwire.core._messages import calls_of, coerce, fields_of, role_of, text_of
@@ -43,9 +44,27 @@ def as_messages(value: Any) -> list[Any]:
     return [item for item in values if not isinstance(item, str) and coerce(item) is not None]
 
 
-async def turns_of(case: Case, modes: Sequence[str], *, version: str = "v1", subgraphs: bool = True) -> list[Turn]:
+def as_remote(value: Any) -> Any:
+    """A chunk as a remote graph yields it: messages and interrupts are plain dicts, and nothing is the same object."""
+    fields = fields_of(value)
+    if fields is not None:
+        return {name: as_remote(held) for name, held in fields.items()}
+    if isinstance(value, Interrupt):
+        return {"value": value.value, "id": value.id}
+    if isinstance(value, Overwrite):
+        return {"__overwrite__": as_remote(value.value)}
+    if isinstance(value, dict):
+        return {name: as_remote(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [as_remote(held) for held in value]
+    return tuple(as_remote(held) for held in value) if type(value) is tuple else value
+
+
+async def turns_of(
+    case: Case, modes: Sequence[str], *, version: str = "v1", remote: bool = False, keeps: bool = True
+) -> list[Turn]:
     """Run a case to its end; every turn is parsed while it streams, and ended as its checkpoint says."""
-    graph, config = case.build(InMemorySaver()), {"configurable": {"thread_id": "thread-1"}}
+    graph, config = case.build(InMemorySaver() if keeps else None), {"configurable": {"thread_id": "thread-1"}}
     turns: list[Turn] = []
     given: Any = case.input
     open_calls: tuple[OpenCall, ...] = ()
@@ -55,7 +74,7 @@ async def turns_of(case: Case, modes: Sequence[str], *, version: str = "v1", sub
         open_calls = (*open_calls, *open_calls_of((), given))
         parser = StreamParser(
             modes=list(modes),
-            subgraphs=subgraphs,
+            subgraphs=True,
             version=version,
             cause="message" if number == 0 or case.resume is Next.REPEAT else "resume",
             open_calls=open_calls,
@@ -63,10 +82,8 @@ async def turns_of(case: Case, modes: Sequence[str], *, version: str = "v1", sub
         )
         events, error = parser.start(), None
         try:
-            async for chunk in graph.astream(
-                given, config, stream_mode=list(modes), subgraphs=subgraphs, version=version
-            ):
-                events += parser.feed(chunk)
+            async for chunk in graph.astream(given, config, stream_mode=list(modes), subgraphs=True, version=version):
+                events += parser.feed(as_remote(chunk) if remote else chunk)
         except Exception as raised:
             error = raised
             events += parser.fail(raised)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langwire.adapters.plain import PlainAdapter as PlainAdapter
+    from langwire.core.codec import decode as decode
+    from langwire.core.codec import encode as encode
     from langwire.core.conformance import check as check
+    from langwire.core.interrupts import Decision as Decision
     from langwire.core.interrupts import approve as approve
     from langwire.core.interrupts import edit as edit
     from langwire.core.interrupts import reject as reject
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "Decision": "langwire.core.interrupts",
     "Graph": "langwire.sessions.graph",
     "LangwireError": "langwire.errors",
     "PlainAdapter": "langwire.adapters.plain",
@@ -39,7 +43,9 @@ _HOMES = {
     "arun": "langwire.sessions.graph",
     "astream": "langwire.sessions.graph",
     "check": "langwire.core.conformance",
+    "decode": "langwire.core.codec",
     "edit": "langwire.core.interrupts",
+    "encode": "langwire.core.codec",
     "reject": "langwire.core.interrupts",
     "respond": "langwire.core.interrupts",
     "resume_command": "langwire.sessions.graph",
@@ -48,6 +54,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Decision",
     "Graph",
     "LangwireError",
     "PlainAdapter",
@@ -59,7 +66,9 @@ __all__ = [
     "arun",
     "astream",
     "check",
+    "decode",
     "edit",
+    "encode",
     "reject",
     "respond",
     "resume_command",

@@ -33,6 +33,7 @@ class Keyboard(io.StringIO):
     """A terminal at which somebody types these lines; a line that is an exception is raised."""
 
     def __init__(self, *lines: str | BaseException) -> None:
+        super().__init__()
         self.lines = list(lines)
 
     def isatty(self) -> bool:

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from langwire import StreamParser, Transcript, check
+from langwire.errors import UnknownChunk
 from langwire.events import Event, TextDelta, ToolCallDelta, TurnEnd
 from langwire.testing import CASES
 from turns import CASE_NAMES, Story, problems, spoken, story, turns_of
@@ -100,6 +101,13 @@ async def test_every_graph_is_told_by_the_grammar_and_ends_as_it_should(name: st
     assert [turn.end.outcome for turn in turns] == list(CASES[name].ends)
 
 
+@pytest.mark.parametrize("name", CASE_NAMES)
+async def test_nothing_needs_a_checkpointer_when_nothing_pauses(name: str) -> None:
+    turns = await turns_of(CASES[name], FULL, keeps=False)
+    assert problems(turns) == []
+    assert [turn.end.outcome for turn in turns] == list(CASES[name].ends)
+
+
 @pytest.mark.parametrize("modes", MODE_SETS, ids="+".join)
 @pytest.mark.parametrize("name", CASE_NAMES)
 async def test_every_set_of_modes_tells_the_same(name: str, modes: tuple[str, ...]) -> None:
@@ -115,6 +123,15 @@ async def test_every_set_of_modes_tells_the_same(name: str, modes: tuple[str, ..
 async def test_v2_parts_tell_the_same_as_v1_chunks(name: str) -> None:
     for modes in (FULL, EVERYTHING):
         turns = await turns_of(CASES[name], modes, version="v2")
+        assert problems(turns) == []
+        assert story(turns) == await reference(name)
+
+
+@pytest.mark.parametrize("name", CASE_NAMES)
+async def test_the_plain_dicts_of_a_remote_graph_tell_the_same(name: str) -> None:
+    """Messages are read by their fields, so dicts take the path of objects; nothing depends on identity."""
+    for modes in (FULL, EVERYTHING):
+        turns = await turns_of(CASES[name], modes, remote=True)
         assert problems(turns) == []
         assert story(turns) == await reference(name)
 
@@ -219,6 +236,62 @@ async def test_a_hundred_thousand_scrambled_streams_obey_the_grammar() -> None:
     first = random.SystemRandom().randrange(2**40)
     for seed in range(first, first + 100_000):
         hold_to_the_laws(streams[seed % len(streams)], seed)
+
+
+# ------------------------------------------------------------------ data nobody expects
+
+keys = st.sampled_from(
+    [
+        "type",
+        "ns",
+        "data",
+        "id",
+        "name",
+        "content",
+        "messages",
+        "role",
+        "tool_calls",
+        "tool_call_id",
+        "result",
+        "input",
+        "triggers",
+        "interrupts",
+        "error",
+        "values",
+        "config",
+        "metadata",
+        "next",
+        "payload",
+        "event",
+        "args",
+        "index",
+        "__interrupt__",
+        "__metadata__",
+        "cached",
+    ]
+)
+words = st.sampled_from(["ai", "tool", "human", "remove", "AIMessageChunk", "updates", "t1", "m1", "c1", "look", ""])
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(keys, inner, max_size=5),
+    max_leaves=12,
+)
+lanes = st.sampled_from([(), ("child:t1",), ("child:t1", "leaf:t2")])
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=400)
+@given(st.lists(st.tuples(lanes, st.sampled_from([*EVERYTHING, "tools", "new"]), anything) | anything, max_size=8))
+def test_whatever_comes_nothing_but_the_declared_error_escapes(chunks: list[Any]) -> None:
+    """I6: a chunk is read, told raw, or refused as unknown; the turn ends well all the same."""
+    parser = StreamParser()
+    events = parser.start()
+    for chunk in chunks:
+        try:
+            events += parser.feed(chunk)
+        except UnknownChunk:
+            continue
+    events += parser.close()
+    assert check(events) == []
 
 
 # ------------------------------------------------------------------ any cutting

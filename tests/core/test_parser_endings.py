@@ -14,6 +14,7 @@ from langwire import StreamParser
 from langwire.core.parser import StreamParser as Parser
 from langwire.errors import ParserEnded, UnknownChunk, UsageError
 from langwire.events import Event, OpenCall, TurnEnd, TurnStart
+from langwire.events import Interrupt as Question
 from telling import ends, fragment, last, lines_of, message, starts, streamed, token, told, update
 
 ASK = Interrupt(value={"question": "who?"}, id="i1")
@@ -44,6 +45,13 @@ def test_a_question_is_told_once_however_many_levels_and_modes_repeat_it() -> No
         "/node t1 interrupted",
         "end interrupted i1",
     ]
+
+
+def test_a_question_about_a_tool_that_is_not_shown_still_names_its_call() -> None:
+    about = {"action_requests": [{"name": "send", "args": {}}], "review_configs": []}
+    chunks = [*streamed(fragment("send", "{}", "c1"), last()), asks(Interrupt(value=about, id="i1"))]
+    (question,) = [event for event in told(chunks, skip_tools=["send"]) if isinstance(event, Question)]
+    assert question.actions[0].call_id == "c1"
 
 
 def test_a_turn_without_a_question_is_complete() -> None:

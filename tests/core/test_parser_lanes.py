@@ -179,7 +179,7 @@ def test_replayed_changes_of_the_state_say_so() -> None:
 
 def test_a_cached_node_later_or_in_a_fresh_turn_is_output() -> None:
     chunks = [starts(), update(cached=True, messages=[AIMessage("saved", id="a1")])]
-    assert lines_of(chunks) == ["node t1 agent", "/node t1 replayed", "text a1", "a1 'saved'", "/ a1"]
+    assert lines_of(chunks) == ["node t1 agent", "text a1", "a1 'saved'", "/ a1", "/node t1 replayed"]
     later = [update("first", messages=[AIMessage("new", id="a2")]), *chunks]
     assert "text a1" in lines_of(later, cause="resume")
 

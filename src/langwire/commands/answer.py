@@ -52,8 +52,7 @@ def _size(question: Interrupt) -> int:
 
 def _places(number: int) -> Iterator[str]:
     """Say which of several questions this one is; they were printed in the same order."""
-    for place in range(1, number + 1):
-        yield f"({place} of {number}) " if number > 1 else ""
+    return iter([f"({place} of {number}) " for place in range(1, number + 1)] if number > 1 else [""])
 
 
 def _value(given: str) -> Any:

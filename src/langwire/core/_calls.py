@@ -82,12 +82,12 @@ class Calls:
             return None
         return min(candidates, key=lambda call: (call.answered, call.lane != lane, len(call.lane) > len(lane)))
 
-    def open(self) -> tuple[OpenCall, ...]:
-        """Return the calls that wait for a result, in the order in which they started."""
+    def open(self, *, hidden: bool = False) -> tuple[OpenCall, ...]:
+        """Return the calls that wait for a result, in the order in which they started; hidden ones on request."""
         return tuple(
             OpenCall(id=call.id, name=call.name, call_id=call.call_id, lane=call.lane, args=call.args)
             for call in self._all
-            if not (call.answered or call.provider or call.hidden)
+            if not (call.answered or call.provider or (call.hidden and not hidden))
         )
 
 

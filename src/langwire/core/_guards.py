@@ -14,3 +14,10 @@ def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
 def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     """Return whether `value` is a list or a plain tuple (a named tuple is a record, not a list)."""
     return isinstance(value, list) or type(value) is tuple
+
+
+def text(value: Any) -> str:
+    """Return a value that must be a string. Raises `TypeError` for any other."""
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, got a {type(value).__name__}")
+    return value

@@ -140,17 +140,20 @@ class Lanes:
 
     # -------------------------------------------------------------- replay
 
-    def replay(self, lane: Lane, name: str) -> bool:
-        """A cached update came: note it, and return whether it only repeats what an earlier turn told.
+    def repeats(self, lane: Lane) -> bool:
+        """Return whether a cached update only repeats what an earlier turn told.
 
         It does in the first step of a resumed turn. Anywhere else it is a cache policy's hit, and output.
         """
+        return lane in self._resumed
+
+    def replay(self, lane: Lane, name: str) -> None:
+        """A cached update has come: its node is over, though LangGraph does not say which of several it was."""
         only = self.running(lane, name)
         if only is not None:
             self.end(only, "replayed")
         else:
             self._replayed[lane, name] = self._replayed.get((lane, name), 0) + 1
-        return lane in self._resumed
 
     def stepped(self, lane: Lane) -> None:
         """Something new was written in a lane: from now on cached updates there are output."""

@@ -91,8 +91,10 @@ def _loaded_class(module: str, name: str) -> type | None:
 
 def _is_message_dict(value: Mapping[str, Any]) -> bool:
     kind = value.get("type")
-    return isinstance(kind, str) and (
-        ("content" in value and (kind in _ROLES or kind in _CHAT)) or (kind == "remove" and "id" in value)
+    return (
+        isinstance(kind, str)
+        and isinstance(value.get("id"), str | None)
+        and (("content" in value and (kind in _ROLES or kind in _CHAT)) or (kind == "remove" and "id" in value))
     )
 
 

@@ -25,7 +25,7 @@ class Pauses:
         """Tell the interrupts that have not been told; return the ids of all."""
         ids: list[str] = []
         for raw in raw_interrupts:
-            interrupt = read_interrupt(raw, lane, self._calls.open())
+            interrupt = read_interrupt(raw, lane, self._calls.open(hidden=True))
             ids.append(interrupt.id)
             if interrupt.id not in self._told:
                 self._told[interrupt.id] = interrupt

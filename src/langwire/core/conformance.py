@@ -189,7 +189,7 @@ class Checker:
         self._subagents: dict[Lane, bool] = {}
         """Whether a subagent's lane is open."""
         self._interrupts: set[str] = set()
-        self._uncounted: dict[str, set[Source]] = {}
+        self._uncounted: dict[str, list[Source]] = {}
         """Where the messages of an id come from that have had no usage yet."""
         self._counted: set[str] = set()
         self._input_tokens = self._output_tokens = 0
@@ -240,7 +240,9 @@ class Checker:
             self._tell("part-id", f"part {id!r} of message {message_id!r} came where {expected!r} was to come")
 
     def _owe_usage(self, message_id: str, source: Source) -> None:
-        self._uncounted.setdefault(message_id, set()).add(source)
+        places = self._uncounted.setdefault(message_id, [])
+        if source not in places:
+            places.append(source)
 
     def _text_start(self, event: TextStart) -> None:
         self._next_id(event.id, event.message_id)

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from langwire.core._calls import Calls
 from langwire.core._chunks import chunk_reader, unknown
-from langwire.core._guards import is_mapping
+from langwire.core._guards import is_mapping, text
 from langwire.core._history import History
 from langwire.core._ids import Ids
 from langwire.core._lanes import Lanes
@@ -259,7 +259,7 @@ class StreamParser:
 
     def _read_update(self, lane: Lane, node: str, update: Any, *, cached: bool) -> None:
         source = self._source(lane, node)
-        replayed = cached and self._lanes.replay(lane, node)
+        replayed = cached and self._lanes.repeats(lane)
         if not cached:
             self._lanes.stepped(lane)
         changes: dict[str, Any] = {}
@@ -274,6 +274,8 @@ class StreamParser:
                 changes[key] = value
         if self._tell_state and changes:
             self._desk.out.append(StateDelta(lane=lane, node=node, changes=changes, replayed=replayed))
+        if cached:
+            self._lanes.replay(lane, node)
 
     def _read_tasks(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
         if "result" in data:
@@ -282,7 +284,7 @@ class StreamParser:
         metadata = data.get("metadata")
         self._enter(lane, metadata.get("lc_agent_name") if is_mapping(metadata) else None)
         if not self._teller.has_told(data["id"]):  # a node is told before its parts, or not at all
-            self._lanes.start(lane, data["id"], data["name"], data["input"])
+            self._lanes.start(lane, text(data["id"]), text(data["name"]), data["input"])
         self._teller.offer(lane, data["input"])
 
     def _read_task_result(self, lane: Lane, data: Any) -> None:

@@ -16,7 +16,7 @@ from langgraph.types import interrupt
 
 from langwire.testing.model import ScriptedModel, text
 
-print("printed at import")
+print("printed at import")  # noqa: T201
 
 
 def _compiled(*nodes: Any, keeps: bool = False, **options: Any) -> Any:
@@ -52,8 +52,8 @@ long = _compiled(_says("ü" * 1_000_000))
 
 
 def _prints(_state: Any) -> Any:
-    print("printed at run")
-    os.system("echo printed by a subprocess")  # noqa: S605, S607
+    print("printed at run")  # noqa: T201
+    os.system("echo printed by a subprocess")  # noqa: S605
     return {"messages": [AIMessage("hello")]}
 
 
@@ -148,4 +148,3 @@ per_call = _compiled(
 older = _compiled(
     _asks([{"action_request": {"action": "send", "args": {"n": 1}}, "config": {"allow_accept": True}}]), keeps=True
 )
-

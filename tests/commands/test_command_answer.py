@@ -1,0 +1,174 @@
+"""Answering at the terminal: what is asked, what may be typed, and what the agent gets."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import Any
+
+import pytest
+from conftest import Run, Screen
+
+from langwire.commands import answer
+from langwire.events import Action, Interrupt
+
+APPROVED = {"type": "approve"}
+EDITED = {"type": "edit", "edited_action": {"name": "send", "args": {"to": "Bob"}}}
+
+
+@pytest.mark.parametrize(
+    ("typed", "got"), [("Ann", "'Ann'"), ("", "''"), ("[1, 2]", "[1, 2]"), ("true", "True"), ('"5"', "'5'")]
+)
+def test_a_value_is_json_where_it_is_json_else_text(at_terminal: Run, typed: str, got: str) -> None:
+    done = at_terminal("asking", typed)
+    assert done.code == 0
+    assert "answer (text or JSON): " in done.out
+    assert f"got {got}\n\n[complete]" in done.out
+
+
+def test_a_breakpoint_is_left_with_enter(at_terminal: Run) -> None:
+    done = at_terminal("stopping", "")
+    assert done.code == 0
+    assert "press Enter to go on " in done.out
+    assert "through" in done.out
+
+
+def test_several_questions_are_numbered_in_their_order(at_terminal: Run) -> None:
+    done = at_terminal("twice", "one", "two")
+    order = ["?? first?", "?? second?", "(1 of 2) answer", "(2 of 2) answer", "got 'one'", "got 'two'"]
+    assert sorted(order, key=done.out.index) == order
+
+
+@pytest.mark.parametrize(
+    ("typed", "decision"),
+    [
+        (["a"], APPROVED),
+        (["Approve"], APPROVED),
+        (["appr"], APPROVED),
+        (["", "a"], APPROVED),
+        (["e", '{"to": "Bob"}'], EDITED),
+        (["e", "", "a"], APPROVED),
+        (["e", "{", "[]", '{"to": "Bob"}'], EDITED),
+        (["rej", ""], {"type": "reject"}),
+        (["reject", "too late"], {"type": "reject", "message": "too late"}),
+        (["res", "shorter"], {"type": "respond", "message": "shorter"}),
+        (["res", "", "a"], APPROVED),
+    ],
+)
+def test_each_decision_can_be_made(at_terminal: Run, typed: list[str], decision: Any) -> None:
+    done = at_terminal("deciding", *typed)
+    assert done.code == 0
+    assert "send: [a]pprove / [e]dit / [rej]ect / [res]pond? " in done.out
+    assert f"got { ({'decisions': [decision]})!r}" in done.out
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("r", "expected one of approve, edit, reject, respond, or the letters in brackets\n"),
+        ("approved", "expected one of approve"),
+        ("yes", "expected one of approve"),
+    ],
+)
+def test_an_unknown_decision_is_asked_again(at_terminal: Run, typed: str, line: str) -> None:
+    done = at_terminal("deciding", typed, "a")
+    assert done.code == 0
+    assert line in done.out
+    assert done.out.count("send: [a]pprove") == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"), [("{", "that is not JSON: "), ("[]", "expected a JSON object with the new arguments")]
+)
+def test_arguments_that_fit_nothing_are_asked_again(at_terminal: Run, typed: str, line: str) -> None:
+    done = at_terminal("deciding", "e", typed, '{"to": "Bob"}')
+    assert done.code == 0
+    assert line in done.out
+
+
+def test_only_allowed_decisions_are_offered_action_by_action(at_terminal: Run) -> None:
+    done = at_terminal("two_actions", "e", "r", "no", "a")
+    assert "(1 of 2) send: [a]pprove / [r]eject? " in done.out
+    assert "expected one of approve, reject, or" in done.out
+    assert "(2 of 2) send: [a]pprove / [e]dit / [rej]ect / [res]pond? " in done.out
+    assert f"got { ({'decisions': [{'type': 'reject', 'message': 'no'}, APPROVED]})!r}" in done.out
+
+
+@pytest.mark.parametrize(
+    ("agent", "typed", "got"),
+    [
+        ("no_actions", [], "{'decisions': []}"),
+        ("per_call", ["a"], "{'type': 'approve'}"),
+        ("older", ["a"], "[{'type': 'accept', 'args': None}]"),
+    ],
+)
+def test_every_shape_of_question_gets_an_answer_of_its_shape(
+    at_terminal: Run, agent: str, typed: list[str], got: str
+) -> None:
+    done = at_terminal(agent, *typed)
+    assert done.code == 0
+    assert f"got {got}" in done.out
+
+
+def test_who_leaves_at_the_end_of_input_leaves_the_question_open(at_terminal: Run) -> None:
+    done = at_terminal("asking", arguments=("hi", "--thread", "thread-8"))
+    assert done.code == 2
+    assert done.out.endswith("answer (text or JSON): \n")
+    assert done.lines[-1].startswith("langwire: left waiting: ")
+    assert done.lines[-1].endswith("quirks.py:asking --thread thread-8 asks again")
+
+
+def test_a_thread_without_a_message_asks_its_open_question_again(at_terminal: Run) -> None:
+    at_terminal("asking", arguments=("hi", "--thread", "thread-9"))
+    done = at_terminal("asking", "Ann", arguments=("--thread", "thread-9"))
+    assert done.code == 0
+    assert "got 'Ann'" in done.out
+
+
+def test_ctrl_c_at_a_prompt_ends_its_line_and_the_program(at_terminal: Run) -> None:
+    done = at_terminal("asking", KeyboardInterrupt())
+    assert done.code == 130
+    assert done.out.endswith("answer (text or JSON): \n")
+    assert done.lines[-1] == "langwire: stopped"
+
+
+def test_a_line_that_is_no_text_is_asked_again(at_terminal: Run) -> None:
+    done = at_terminal("asking", UnicodeDecodeError("ascii", b"\xfc", 0, 1, "ordinal not in range"), "Ann")
+    assert done.code == 0
+    assert "expected text in " in done.out
+    assert "got 'Ann'" in done.out
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("utf-8", r'{"to": "zoë\u202e", "n": 1}'), ("ascii", r'{"to": "zo\u00eb\u202e", "n": 1}')],
+)
+def test_the_line_to_edit_begins_with_the_arguments_there_are(
+    encoding: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a terminal would obey or cannot show is escaped, and reads back as it was."""
+    begun: list[str] = []
+    lines = iter(["e", text])
+    screen = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(answer, "_begin_with", begun.append)
+    monkeypatch.setattr("builtins.input", lambda _: next(lines))
+    args = {"to": "zoë\u202e", "n": 1}
+    question = Interrupt(id="1", kind="approval_batched", actions=(Action(name="send", args=args),))
+    (decision,) = answer.ask([question])["1"]
+    assert begun == ["", text]
+    assert decision.args == json.loads(text) == args
+
+
+def test_without_line_editing_one_types_all_of_it(monkeypatch: pytest.MonkeyPatch, at_terminal: Run) -> None:
+    monkeypatch.setattr(answer, "readline", None)
+    assert at_terminal("deciding", "e", '{"to": "Bob"}').code == 0
+
+
+def test_a_prompt_shows_a_name_that_cannot_steer_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a\n"))
+    answer.ask([Interrupt(id="1", kind="approval_batched", actions=(Action(name="send\x1b[31m\n"),))])
+    assert screen.getvalue().startswith("send\\x1b[31m\\n: [a]pprove")

@@ -1,0 +1,176 @@
+"""The real command at a real terminal: prompts, line editing, Ctrl-C and Ctrl-D."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+import pytest
+from conftest import QUIRKS
+
+if os.name != "posix":
+    pytest.skip("needs a Unix terminal", allow_module_level=True)
+
+import fcntl
+import pty
+import termios
+
+# A terminal's Ctrl-C only reaches those whose terminal it is.
+CHILD = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from langwire.commands import main
+sys.exit(main())
+"""
+STYLES = re.compile(r"\x1b\[[?\d;]*[a-zA-Z]")
+BACKSPACE, CTRL_C, CTRL_D = "\x7f", "\x03", "\x04"
+
+
+class Terminal:
+    """A command at a terminal of its own; reading waits for what is expected."""
+
+    def __init__(self, *arguments: str, width: int = 200) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "", "NO_COLOR": ""},
+        )
+        os.close(slave)
+        self.raw = b""
+        self._read = 0
+
+    @property
+    def screen(self) -> str:
+        """All that was shown so far, without styles."""
+        return STYLES.sub("", self.raw.decode(errors="replace")).replace("\r\n", "\n")
+
+    def expect(self, marker: str) -> None:
+        """Read until the marker comes behind what was expected before."""
+        while (at := self.screen.find(marker, self._read)) < 0:
+            assert self._more(), f"no {marker!r} in {self.screen[self._read :]!r}"
+        self._read = at + len(marker)
+
+    def type(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def code(self) -> int:
+        """Read to the end and return the exit code."""
+        while self._more():
+            pass
+        return self.process.wait()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._master)
+
+    def _more(self) -> bool:
+        try:
+            new = os.read(self._master, 65536)
+        except OSError:  # how Linux says that nobody has the terminal open any more
+            return False
+        self.raw += new
+        return bool(new)
+
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def terminal() -> Iterator[Open]:
+    opened: list[Terminal] = []
+
+    def open(*arguments: str, width: int = 200) -> Terminal:
+        opened.append(Terminal(*arguments, width=width))
+        return opened[-1]
+
+    yield open
+    for each in opened:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "result"),
+    [
+        (["a"], "<- send_email: Sent to ann@example.org."),
+        (["rej", "too late"], "!! send_email: You said no: too late."),
+        (["maybe", "res", "shorter"], "<- send_email: shorter"),
+    ],
+)
+def test_a_person_decides(terminal: Open, typed: list[str], result: str) -> None:
+    at = terminal("run", "langwire.demo:approval", "Write to Ann")
+    for line in typed:
+        at.expect("? " if line != typed[-1] or len(typed) == 1 else ": ")
+        at.type(f"{line}\r")
+    at.expect(result)
+    assert at.code() == 0
+    assert "[complete]" in at.screen
+
+
+@pytest.mark.skipif(find_spec("readline") is None, reason="needs line editing")
+def test_the_line_to_edit_begins_with_the_arguments_there_are(terminal: Open) -> None:
+    at = terminal("run", f"{QUIRKS}:deciding", "hi")
+    at.expect("[res]pond? ")
+    at.type("e\r")
+    at.expect(r'nothing to go back): {"to": "zo')
+    at.expect(r'\u202e", "n": 0}')
+    at.type(f"{BACKSPACE}\r")
+    at.expect("that is not JSON: ")
+    at.expect('"n": 0')
+    at.type(f"{BACKSPACE}5}}\r")
+    at.expect(r"\u202e', 'n': 5}")
+    assert at.code() == 0
+
+
+def test_ctrl_d_at_a_prompt_leaves_the_question_open(terminal: Open) -> None:
+    at = terminal("run", f"{QUIRKS}:asking", "hi")
+    at.expect("answer (text or JSON): ")
+    at.type(CTRL_D)
+    assert at.code() == 2
+    assert at.screen.splitlines()[-1].startswith("langwire: left waiting: ")
+
+
+def test_ctrl_c_at_a_prompt_is_one_line(terminal: Open) -> None:
+    at = terminal("run", f"{QUIRKS}:asking", "hi")
+    at.expect("answer (text or JSON): ")
+    at.type(CTRL_C)
+    assert at.code() == 130
+    assert at.screen.splitlines()[-1] == "langwire: stopped"
+    assert "Traceback" not in at.screen
+
+
+def test_ctrl_c_while_it_streams_ends_the_turn(terminal: Open) -> None:
+    at = terminal("run", f"{QUIRKS}:waiting", "hi")
+    at.expect("and then")
+    at.type(CTRL_C)
+    at.expect("[cancelled]\nlangwire: stopped\n")
+    assert at.code() == 130
+    assert "Traceback" not in at.screen
+
+
+def test_ctrl_c_stops_the_demo_in_one_line(terminal: Open) -> None:
+    at = terminal("demo")
+    at.expect("ReasoningDelta")
+    at.type(CTRL_C)
+    assert at.code() == 130
+    assert at.screen.splitlines()[-1] == "langwire: stopped"
+    assert "Traceback" not in at.screen
+
+
+@pytest.mark.parametrize("width", [40, 120])
+def test_the_demo_fits_the_terminal(terminal: Open, width: int) -> None:
+    at = terminal("demo", "--fast", width=width)
+    assert at.code() == 0
+    assert max(map(len, at.screen.splitlines())) <= width
+    assert b"\x1b[1m" in at.raw
