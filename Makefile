@@ -4,9 +4,8 @@ VENV := .venv
 LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PIP := python -m pip --disable-pip-version-check
-SEEDS ?= 25
 
-.PHONY: demo test check soak bench lint types rooms schema lowest wheel fresh clean
+.PHONY: demo test check coverage soak bench lint types rooms schema docs lowest wheel clean
 
 demo: $(VENV)/.ready
 	$(BIN)/langwire demo
@@ -29,6 +28,11 @@ rooms: $(VENV)/.ready
 
 schema: $(VENV)/.ready
 	$(BIN)/python -m langwire.core.schema --check
+
+# Writes what is generated: the schema, the reference, the README's table of events.
+docs: $(VENV)/.ready
+	$(BIN)/python -m langwire.core.schema --write
+	$(BIN)/python tests/docs/reference_page.py
 
 # `make test`, measured: every branch of the core must be taken.
 coverage: $(VENV)/.ready
