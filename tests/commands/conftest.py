@@ -53,6 +53,9 @@ class Screen(io.StringIO):
 
 Run = Callable[..., Done]
 
+# What LangGraph 1.1.6 says about itself when it is imported beside a newer langchain-core.
+QUIET = {"PYTHONWARNINGS": "ignore:The default value of `allowed_objects` will change in a future version"}
+
 
 @pytest.fixture(autouse=True)
 def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

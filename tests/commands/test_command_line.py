@@ -7,6 +7,7 @@ import os
 import runpy
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,6 @@ def test_ctrl_c_stays_ignored_where_it_was(monkeypatch: pytest.MonkeyPatch) -> N
 def test_python_can_run_the_package_and_import_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(langwire.commands, "main", lambda: 5)
     monkeypatch.delitem(sys.modules, "langwire.__main__", raising=False)
-    runpy.run_module("langwire.__main__", run_name="imported")
+    import_module("langwire.__main__")
     with pytest.raises(SystemExit, match="5"):
         runpy.run_module("langwire", run_name="__main__")

@@ -11,24 +11,25 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
-from conftest import QUIRKS
+from conftest import QUIET, QUIRKS
 
 from langwire.core.codec import decode_entry
 from langwire.events import TextDelta, ToolResult
 
+ENVIRONMENT = {**os.environ, **QUIET}
 COMMAND = [sys.executable, "-m", "langwire"]
 on_unix = pytest.mark.skipif(os.name != "posix", reason="needs a Unix shell")
 
 
 def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [*COMMAND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, **environment}
+        [*COMMAND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, env={**ENVIRONMENT, **environment}
     )
 
 
 def shell(script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command by a shell script, which has it as "$@"."""
-    return subprocess.run(["sh", "-c", script, "sh", *COMMAND, *arguments], capture_output=True)
+    return subprocess.run(["sh", "-c", script, "sh", *COMMAND, *arguments], capture_output=True, env=ENVIRONMENT)
 
 
 def test_the_demo_ends_by_itself_without_a_terminal() -> None:
@@ -75,7 +76,8 @@ def test_a_failure_is_one_line_and_no_traceback() -> None:
 @on_unix
 def test_ctrl_c_pressed_again_does_not_wait_for_a_step_that_hangs() -> None:
     """LangGraph lets a running step come to its end first, which this one never does."""
-    with subprocess.Popen([*COMMAND, "run", f"{QUIRKS}:stuck", "hi"], stdout=PIPE, stderr=PIPE) as running:
+    command = [*COMMAND, "run", f"{QUIRKS}:stuck", "hi"]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, env=ENVIRONMENT) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         assert running.stdout.read(8) == b"and then"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 import pytest
-from conftest import QUIRKS
+from conftest import QUIET, QUIRKS
 
 if os.name != "posix":
     pytest.skip("needs a Unix terminal", allow_module_level=True)
@@ -43,7 +43,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "", "NO_COLOR": ""},
+            env={**os.environ, **QUIET, "TERM": "xterm", "COLUMNS": "", "NO_COLOR": ""},
         )
         os.close(slave)
         self.raw = b""

@@ -34,8 +34,10 @@ def test_the_tour_shows_events_beside_what_they_render_to(monkeypatch: pytest.Mo
         "                                     allowed: approve, edit, reject, respond\n",
         "  (the tour approves by itself: ",
         "  ToolResult ok                   <- send_email: Sent to ann@example.org.\n",
-        "  SubagentStart researcher        [researcher] [begins]\n",
-        "  SubagentEnd tools               [researcher] [ends]\n",
+        "  SubagentStart ",
+        "] [begins]\n",
+        "  SubagentEnd tools               [research",
+        "] [ends]\n",
         "  TextEnd                         [cut off]\n",
         "  TurnEnd error                   !! ConnectionError: ",
     ]
