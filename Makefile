@@ -54,9 +54,14 @@ wheel: $(VENV)/.ready
 	build/wheel/bin/$(PIP) install -q --no-deps dist/*.whl
 	cd build && wheel/bin/python -m pytest -c ../pyproject.toml --rootdir .. ../tests/commands ../tests/sessions ../tests/packaging
 
-# Long counts: run by hand before a change to the core is called done.
+# Long counts, and every extra in a fresh venv: run by hand before a change to the core is called done.
 soak: $(VENV)/.ready
-	LANGWIRE_SOAK=1 $(BIN)/python -m pytest tests/core -m soak --timeout 3000
+	LANGWIRE_SOAK=1 $(BIN)/python -m pytest tests/core/test_laws.py --timeout 3000
+	for extra in cli web agui jupyter sqlite postgres otel all; do \
+		rm -rf build/extra && $(PYTHON) -m venv build/extra && \
+		build/extra/bin/$(PIP) install -q ".[$$extra]" && \
+		build/extra/bin/langwire demo --fast >/dev/null && echo "$$extra: installs and runs" || exit 1; \
+	done
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks

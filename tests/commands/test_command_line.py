@@ -158,5 +158,6 @@ def test_python_can_run_the_package_and_import_all_of_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(langwire.commands, "main", lambda: 5)
     monkeypatch.delitem(sys.modules, "langwire.__main__", raising=False)
     import_module("langwire.__main__")
+    monkeypatch.delitem(sys.modules, "langwire.__main__")
     with pytest.raises(SystemExit, match="5"):
         runpy.run_module("langwire", run_name="__main__")

@@ -20,7 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from langwire import StreamParser, Transcript, check
+from langwire import StreamParser, Transcript, check, decode, encode
+from langwire.core.codec import to_dict
 from langwire.errors import UnknownChunk
 from langwire.events import Event, TextDelta, ToolCallDelta, TurnEnd
 from langwire.testing import CASES
@@ -152,6 +153,20 @@ async def test_the_transcript_is_what_the_turn_left_in_the_state(name: str) -> N
     in_state = {spoken(message)[1] for message in turns[-1].after}
     if in_state and turns[-1].end.outcome == "complete":
         assert told_here - {""} <= in_state
+
+
+@pytest.mark.parametrize("name", CASE_NAMES)
+async def test_every_event_of_every_graph_is_strict_json_and_comes_back(name: str) -> None:
+    """F-P3, W1, F-W5, I5: datetimes, sets, half an emoji, whatever a graph holds."""
+
+    def refuse(constant: str) -> Any:
+        raise AssertionError(f"{constant} is no JSON")
+
+    for turn in await turns_of(CASES[name], EVERYTHING):
+        for event in turn.events:
+            line = encode(event)
+            assert json.loads(line.decode("utf-8", errors="strict"), parse_constant=refuse)["type"]
+            assert to_dict(decode(line)) == to_dict(event)
 
 
 # ------------------------------------------------------------------ any prefix, any ending

@@ -151,8 +151,8 @@ class _Page:
         if row != self._row or not isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
             self.end()
             label = f"  {_label(event, min(LEFT, self._width) - 4)}"
-            self._write(self._styled(label, "2"))
             self._row, self._column, self._started, self._blanks = row, len(label), False, ""
+            self._write(self._styled(label, "2"))
         for piece in _PIECES.findall(rendered):
             if piece == "\n":
                 self._column = 0 if self._started else self._column
