@@ -12,11 +12,14 @@ of a turn does not grow with the length of its thread.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 from langwire.core._calls import Call, related
 from langwire.core._messages import Fields, calls_of, coerce, fields_of, role_of, text_of
 from langwire.events import Lane, Source
+
+Likeness: TypeAlias = tuple[str, str, tuple[str | None, ...]]
 
 
 class Known:
@@ -73,7 +76,8 @@ class History:
     def __init__(self, known: Sequence[Any]) -> None:
         self._by_id: dict[str, list[Known]] = {}
         self._by_object: dict[int, Known] = {}
-        self._nameless: list[Known] = []
+        self._nameless: dict[Likeness, list[Known]] = {}
+        """Messages without an id, by what they say."""
         self._members: dict[Lane, dict[str, None]] = {}
         self._unread: dict[Lane, Sequence[Any]] = {}
         self._lists: dict[Lane, Sequence[Any]] = {}
@@ -116,7 +120,7 @@ class History:
 
     def _find_renamed(self, lane: Lane, message_id: str) -> Known | None:
         """LangGraph gives a message its id in place, after it was told without one."""
-        for known in self._nameless:
+        for known in chain.from_iterable(self._nameless.values()):
             fields = fields_of(known.raw)
             if fields is not None and fields.get("id") == message_id and related(known.lane, lane):
                 return self.name(known, message_id)
@@ -133,18 +137,14 @@ class History:
 
     def find_alike(self, lane: Lane, fields: Fields, mode: str) -> Known | None:
         """Return a message told without an id that reads like this one and that `mode` has not shown yet."""
-        role, text = role_of(fields), text_of(fields)
-        call_ids = [call[0] for call in calls_of(fields)]
-        for known in self._nameless:
+        for known in self._nameless.get(_likeness(fields), ()):
             if known.modes is None or mode in known.modes or not related(known.lane, lane):
                 continue
-            other = coerce(known.raw)
-            if other is None or ((named := other.get("id")) and fields.get("id") not in (None, named)):
+            named, message_id = (coerce(known.raw) or {}).get("id"), fields.get("id")
+            if named and message_id and named != message_id:
                 continue
-            if (role_of(other), known.text) == (role, text) and [call[0] for call in calls_of(other)] == call_ids:
-                known.modes.add(mode)
-                message_id = fields.get("id")
-                return self.name(known, message_id) if message_id else known
+            known.modes.add(mode)
+            return self.name(known, message_id) if message_id else known
         return None
 
     def name(self, known: Known, message_id: str) -> Known:
@@ -161,7 +161,7 @@ class History:
             self._by_object[id(known.raw)] = known
         if nameless_mode is not None:
             known.modes = {nameless_mode}
-            self._nameless.append(known)
+            self._nameless.setdefault(_likeness(coerce(known.raw) or {}), []).append(known)
 
     def same_object(self, raw: Any, known: Known) -> None:
         """Remember that this object is a copy of a message which is known."""
@@ -231,6 +231,11 @@ class History:
             self._by_id.setdefault(message_id, []).append(known)
         self._members.setdefault(lane, {})[known.message_id] = None
         return True
+
+
+def _likeness(fields: Fields) -> Likeness:
+    """What makes two messages without an id alike: role, text and the ids of their calls."""
+    return role_of(fields), text_of(fields), tuple(call[0] for call in calls_of(fields))
 
 
 def grown_from(before: Sequence[Any], now: Sequence[Any]) -> int:
