@@ -68,12 +68,14 @@ class Calls:
         """Take in a call that has started."""
         self._all.append(call)
         if call.call_id is not None:
-            self._by_call_id.setdefault(call.call_id, []).append(call)
+            self.name_id(call, call.call_id)
 
     def name_id(self, call: Call, call_id: str) -> None:
-        """Give a call the id that the provider left out while it streamed."""
+        """Give a call its id, which a provider may leave out while it streams."""
         call.call_id = call_id
-        self._by_call_id.setdefault(call_id, []).append(call)
+        # An id that comes again is about the new call: those of its lane that have their result are not looked at.
+        waiting = [one for one in self._by_call_id.get(call_id, ()) if not (one.answered and one.lane == call.lane)]
+        self._by_call_id[call_id] = [*waiting, call]
 
     def find(self, lane: Lane, call_id: str | None) -> Call | None:
         """Return the call that a result in `lane` answers: the nearest one without a result, else the nearest."""

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 class Ids:
     """Part ids of one turn: unique, and the same for the same stream."""
 
-    __slots__ = ("_parts", "_used")
+    __slots__ = ("_calls", "_parts", "_used")
 
     def __init__(self, used: Iterable[str] = ()) -> None:
         self._used = set(used)
         self._parts: dict[str, int] = {}
+        self._calls: dict[str, int] = {}
 
     def part(self, message_id: str) -> str:
         """Return the id of a message's next part: its own id first, then `<id>/1`, `<id>/2`."""
@@ -26,9 +27,9 @@ class Ids:
 
     def call(self, call_id: str) -> str:
         """Return the part id of a call: the provider's id, or `<id>~2`, `<id>~3` when the turn has used it."""
-        id, number = call_id, 1
-        while id in self._used:
-            number += 1
-            id = f"{call_id}~{number}"
-        self._used.add(id)
-        return id
+        while True:
+            number = self._calls[call_id] = self._calls.get(call_id, 0) + 1
+            id = f"{call_id}~{number}" if number > 1 else call_id
+            if id not in self._used:
+                self._used.add(id)
+                return id
