@@ -60,8 +60,11 @@ NOISE = re.compile(rb"\S+ LangChainPendingDeprecationWarning: .*\n.*\n")
 
 @pytest.fixture(autouse=True)
 def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The command keeps its hand on Ctrl-C, and a spec its folder on the path, until the process ends."""
-    before = signal.getsignal(signal.SIGINT)
+    """The command keeps its hand on Ctrl-C, and a spec its folder on the path, until the process ends.
+
+    Background jobs of a shell begin with SIGINT ignored, and so would the commands that the tests start.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(sys, "path", sys.path[:])
     yield
     signal.signal(signal.SIGINT, before)

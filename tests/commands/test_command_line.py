@@ -37,6 +37,12 @@ def test_help_names_the_exit_codes_and_the_version_is_told(capsys: pytest.Captur
     assert "64 called wrongly" in " ".join(capsys.readouterr().out.split())
 
 
+def test_options_may_stand_anywhere(run: Run) -> None:
+    spec = f"{QUIRKS}:echo"
+    for row in (("--json", spec, "hi"), (spec, "--json", "hi"), (spec, "hi", "--json")):
+        assert run("run", *row).out.startswith("{")
+
+
 def test_the_demo_runs_the_tour(run: Run) -> None:
     done = run("demo", "--fast")
     assert done.code == 0

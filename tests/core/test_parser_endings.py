@@ -303,7 +303,7 @@ def test_beside_messages_the_tools_mode_repeats_nothing() -> None:
 
 def test_alone_the_tools_mode_tells_calls_and_results() -> None:
     started = tool_event("tool-started", tool_name="look", input={"x": 1})
-    finished = tool_event("tool-finished", output={"type": "tool", "content": "ok", "status": "success"})
+    finished = tool_event("tool-finished", output={"type": "tool", "content": "ok", "id": None})
     expected = ["call c1 look", 'c1 +{"x": 1}', "/ c1 look({'x': 1})"]
     assert lines_of([started, started, finished], modes=["tools"], subgraphs=True) == [*expected, "result c1 ok 'ok'"]
     bare = [started, tool_event("tool-finished", output=7)]

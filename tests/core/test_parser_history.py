@@ -253,7 +253,7 @@ def test_removing_all_names_each_but_those_that_are_kept() -> None:
         update("write", messages=[nameless]),
         update("sum", messages=[RemoveMessage(id=REMOVE_ALL_MESSAGES), HumanMessage("sum", id="s1"), old[2]]),
     ]
-    assert lines_of(chunks)[-2] == "removed turn-1 h1 a1"
+    assert lines_of(chunks)[-2] == "removed h1 a1 turn-1"
 
 
 def test_a_removal_in_the_messages_mode_is_the_same() -> None:
@@ -275,6 +275,34 @@ def test_what_stands_before_a_removal_of_all_does_not_stay() -> None:
     kept, gone = ai("kept", "k1"), ai("gone", "g1")
     chunks = [update(messages=[gone, RemoveMessage(id=REMOVE_ALL_MESSAGES), kept, "a string"])]
     assert lines_of(chunks)[-1] == "removed g1"
+
+
+def test_a_message_that_is_removed_and_written_again_at_once_stays() -> None:
+    chunks = [update(messages=[ai("x", "x1")]), update(messages=[RemoveMessage(id="x1"), ai("y", "x1")])]
+    assert lines_of(chunks)[3:] == ["replaced x1 'y'"]
+
+
+def test_each_key_of_a_state_holds_its_own_messages() -> None:
+    both, one = ai("both", "b1"), ai("one", "o1")
+    chunks = [
+        update(messages=[both], scratch=[both, one]),
+        update(scratch=[RemoveMessage(id=REMOVE_ALL_MESSAGES)]),
+        update(messages=[RemoveMessage(id="b1")]),
+    ]
+    assert lines_of(chunks)[6:] == ["removed o1", "removed b1"]
+    emptied = [update(scratch=[one]), update(scratch=Overwrite([]))]
+    assert lines_of(emptied)[3:] == ["removed o1"]
+
+
+def test_a_history_without_ids_is_known_by_identity() -> None:
+    old: list[Any] = [{"role": "user", "content": "q"}, ai("nameless")]
+    chunks = [starts(input={"messages": old}), update(messages=[*old, {"role": "assistant", "content": "new"}])]
+    assert [line for line in lines_of(chunks) if line.startswith("text")] == ["text turn-1"]
+
+
+def test_what_only_looks_like_a_message_is_none() -> None:
+    assert lines_of([update(log={"type": "system", "content": "disk full"})]) == []
+    assert lines_of([update(messages={"type": "system", "content": "disk full"})])[0] == "text turn-1 system"
 
 
 def test_overwrite_tells_what_is_new_and_removes_the_rest() -> None:

@@ -66,6 +66,20 @@ def test_two_models_in_one_node_are_told_apart() -> None:
     assert lines_of(chunks) == ["text x", "x 'a'", "text y", "y '1'", "x 'b'", "/ x", "/ y"]
 
 
+def test_a_model_that_opens_with_an_empty_chunk_is_not_taken_for_the_one_that_streams() -> None:
+    """OpenAI-style streams begin with one."""
+    one, two = metadata(), metadata()
+    chunks = [
+        message(token("", id="x"), one),
+        message(token("a", id="x"), one),
+        message(token("", id="y"), two),
+        message(token("1", id="y"), two),
+        message(last(id="x"), one),
+        message(last(id="y"), two),
+    ]
+    assert lines_of(chunks) == ["text x", "x 'a'", "text y", "y '1'", "/ x", "/ y"]
+
+
 def test_the_same_message_id_in_parallel_lanes_makes_parts_of_their_own() -> None:
     one, two = ("child:1",), ("child:2",)
     chunks = [*streamed(token("a"), last(), lane=one), *streamed(token("b"), last(), lane=two)]

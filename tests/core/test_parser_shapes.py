@@ -61,6 +61,7 @@ def test_every_shape_is_found_out_by_itself(chunk: Any) -> None:
         (["updates"], True, {"type": "updates", "ns": (), "data": UPDATE}),
         ("updates", False, UPDATE),
         ("updates", None, UPDATE),
+        ("updates", None, {"type": "updates", "ns": (), "data": UPDATE}),
         ("updates", None, ((), UPDATE)),
         ("updates", True, ((), UPDATE)),
         ("messages", False, TOKEN),

@@ -35,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else Ctrl-C is ignored, or somebody else's
         signal.signal(signal.SIGINT, _stop)
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser, commands = _parser()
+    command = commands.get(given[0]) if given else None
+    # By itself argparse wants all positionals in one row; people type `run SPEC --json MESSAGE`.
+    options = command.parse_intermixed_args(given[1:]) if command else parser.parse_args(given)
     try:
         return options.run(options)
     except KeyboardInterrupt:
@@ -54,7 +58,8 @@ def say(line: str) -> None:
         print(safe_terminal(f"langwire: {line}", keep_newlines=False), file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser, and those of its commands by name."""
     parser = _Parser(prog="langwire", description="Watch any LangGraph agent work, as one stream of typed events.")
     parser.add_argument("--version", action="version", version=f"langwire {version('langwire')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -85,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     run.set_defaults(run=_run)
-    return parser
+    return parser, {"demo": demo, "run": run}
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -28,8 +28,6 @@ from langwire.events import Lane
 Chunk: TypeAlias = tuple[str, Lane, Any, Sequence[Any]]
 """mode, lane, data, and the interrupts that a v2 `values` part carries beside its data."""
 
-MODES = frozenset({"values", "updates", "messages", "custom", "tasks", "checkpoints", "debug", "tools"})
-
 
 def chunk_reader(
     modes: str | Sequence[str] | None, subgraphs: bool | None, version: str | None
@@ -59,6 +57,8 @@ def _bare(mode: str, subgraphs: bool | None) -> Callable[[Any], Chunk]:
     """Chunks of one mode given as a string: the data alone, or (lane, data)."""
 
     def read(raw: Any) -> Chunk:
+        if is_mapping(raw) and raw.keys() >= {"type", "ns", "data"} and raw["type"] == mode:
+            return detect(raw)  # a v2 part
         if subgraphs is not False and is_list(raw) and len(raw) == 2 and _is_lane(raw[0]):
             return mode, tuple(raw[0]), raw[1], ()
         if subgraphs:

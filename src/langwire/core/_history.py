@@ -19,6 +19,9 @@ from langwire.core._calls import Call, related
 from langwire.core._messages import Fields, calls_of, coerce, fields_of, role_of, text_of
 from langwire.events import Lane, Source
 
+Place: TypeAlias = tuple[Lane, str | None]
+"""A lane and a key of its state; the key is None where a message stands alone, or nobody says."""
+
 Likeness: TypeAlias = tuple[str, str, tuple[str | None, ...]]
 
 
@@ -29,10 +32,10 @@ class Known:
         "_text",
         "calls",
         "counted",
-        "kept",
         "lane",
         "message_id",
         "modes",
+        "places",
         "raw",
         "removed",
         "source",
@@ -47,8 +50,8 @@ class Known:
         """Whether any part of it has been told."""
         self.counted = False
         """Whether its usage has been told."""
-        self.kept = False
-        """Whether the graph's state has been seen to hold it."""
+        self.places: set[Place] = set()
+        """Where the graph's state has been seen to hold it."""
         self.removed = False
         self.modes: set[str] | None = None
         """For a message without an id: the stream modes that have shown it."""
@@ -78,29 +81,31 @@ class History:
         self._by_object: dict[int, Known] = {}
         self._nameless: dict[Likeness, list[Known]] = {}
         """Messages without an id, by what they say."""
-        self._members: dict[Lane, dict[str, None]] = {}
-        self._unread: dict[Lane, Sequence[Any]] = {}
-        self._lists: dict[Lane, Sequence[Any]] = {}
+        self._members: dict[Place, dict[str, None]] = {}
+        self._unread: dict[Place, Sequence[Any]] = {}
+        self._lists: dict[Place, Sequence[Any]] = {}
         for raw in known:
             fields = coerce(raw)
-            if fields is not None and not self._learn((), raw, fields):
+            if fields is not None and not self._learn(((), None), raw, fields):
                 self.add(Known("", (), raw), nameless_mode="history")
 
-    def offer(self, lane: Lane, messages: Sequence[Any]) -> None:
-        """Take a list of messages that a lane's state held before; read only when it is needed."""
-        waiting = self._unread.get(lane)
+    def offer(self, place: Place, messages: Sequence[Any]) -> None:
+        """Take a list of messages that a state held before; read only when it is needed."""
+        waiting = self._unread.get(place)
         if waiting is not None and not grown_from(waiting, messages):
-            self._read_list(lane, waiting)  # the new list does not hold all of it
-        self._unread[lane] = messages
+            self._read_list(place, waiting)  # the new list does not hold all of it
+        self._unread[place] = messages
 
     def withdraw(self, lane: Lane) -> None:
-        """Forget the list that was offered of a lane, if it has not been read."""
-        self._unread.pop(lane, None)
+        """Forget the lists that were offered of a lane, if they have not been read."""
+        self._unread = {place: messages for place, messages in self._unread.items() if place[0] != lane}
 
     # -------------------------------------------------------------- finding
 
-    def find_object(self, raw: Any) -> Known | None:
-        """Return the known message that is this very object."""
+    def find_object(self, raw: Any, *, read: bool = False) -> Known | None:
+        """Return the known message that is this very object; `read` looks at the lists that were offered, too."""
+        if read and self._unread:
+            self._read_lists()
         known = self._by_object.get(id(raw))
         return known if known is not None and known.raw is raw else None
 
@@ -169,18 +174,18 @@ class History:
             known.raw = raw
             self._by_object[id(raw)] = known
 
-    def keep(self, lane: Lane, known: Known) -> None:
-        """The state of `lane` holds this message."""
-        known.kept = True
+    def keep(self, place: Place, known: Known) -> None:
+        """The state holds this message."""
         known.removed = False
-        self._members.setdefault(lane, {})[known.message_id] = None
+        known.places.add(place)
+        self._members.setdefault(place, {})[known.message_id] = None
 
     # -------------------------------------------------------------- leaving
 
-    def members(self, lane: Lane) -> tuple[str, ...]:
-        """Return the ids of the messages that the state of `lane` is known to hold."""
+    def members(self, place: Place) -> tuple[str, ...]:
+        """Return the ids of the messages that a state is known to hold under a key."""
         self._read_lists()
-        return tuple(self._members.get(lane, ()))
+        return tuple(self._members.get(place, ()))
 
     def told(self, lane: Lane) -> tuple[str, ...]:
         """Return the ids of the messages that this turn has told in a lane."""
@@ -190,46 +195,50 @@ class History:
             if any(one.source is not None and one.lane == lane for one in known)
         )
 
-    def remove(self, lane: Lane, message_ids: Iterable[str]) -> tuple[str, ...]:
-        """Take messages out of a lane's state; return the ids, as told, of those that were in it or are unknown."""
-        members = self._members.get(lane, {})
+    def remove(self, place: Place, message_ids: Iterable[str]) -> tuple[str, ...]:
+        """Take messages out of a state; return the ids, as told, of those that no key of it holds any more."""
         gone: list[str] = []
         for message_id in message_ids:
-            known = self.find(lane, message_id)
+            known = self.find(place[0], message_id)
             told_id = known.message_id if known is not None else message_id
-            members.pop(told_id, None)
-            if known is None or not known.removed:
+            self._members.get(place, {}).pop(told_id, None)
+            if known is None:
                 gone.append(told_id)
-            if known is not None:
+                continue
+            known.places.discard(place)
+            held = any(lane == place[0] and key is not None for lane, key in known.places)
+            if not known.removed and not held:
                 known.removed = True
+                gone.append(told_id)
         return tuple(dict.fromkeys(gone))
 
     # -------------------------------------------------------------- reading lists
 
     def _read_lists(self) -> None:
         unread, self._unread = self._unread, {}
-        for lane, messages in unread.items():
-            self._read_list(lane, messages)
+        for place, messages in unread.items():
+            self._read_list(place, messages)
 
-    def _read_list(self, lane: Lane, messages: Sequence[Any]) -> None:
-        """Learn what a list holds beyond the list that was read of this lane before, if it only grew."""
-        before = self._lists.get(lane, ())
-        self._lists[lane] = messages
+    def _read_list(self, place: Place, messages: Sequence[Any]) -> None:
+        """Learn what a list holds beyond the list that was read in its place before, if it only grew."""
+        before = self._lists.get(place, ())
+        self._lists[place] = messages
         for raw in messages[grown_from(before, messages) :]:
-            fields = fields_of(raw)
-            if fields is not None:
-                self._learn(lane, raw, fields)
+            fields = coerce(raw)
+            if fields is not None and not self._learn(place, raw, fields) and id(raw) not in self._by_object:
+                self._by_object[id(raw)] = Known("", place[0], raw)
 
-    def _learn(self, lane: Lane, raw: Any, fields: Fields) -> bool:
+    def _learn(self, place: Place, raw: Any, fields: Fields) -> bool:
         """Take in a message that was there before; return False for one without an id."""
-        message_id = fields.get("id")
+        lane, message_id = place[0], fields.get("id")
         if not message_id:
             return False
         known = self._find(lane, message_id, None) or self._find_renamed(lane, message_id)
         if known is None:
             known = Known(message_id, lane, raw)
             self._by_id.setdefault(message_id, []).append(known)
-        self._members.setdefault(lane, {})[known.message_id] = None
+        known.places.add(place)
+        self._members.setdefault(place, {})[known.message_id] = None
         return True
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol, TypeAlias, cast
 
 from langwire.core._guards import is_list, is_mapping
@@ -38,21 +39,19 @@ _COERCED_TYPES = {"assistant": "ai", "user": "human"}
 
 # ------------------------------------------------------------------ which values are messages
 
-_is_message_class: dict[type, bool] = {}
-
 
 def fields_of(value: Any) -> Fields | None:
     """Return a message's fields, or None when `value` is no message."""
     cls = cast("type[Any]", type(value))
     if cls is dict:
-        return value if _is_message_dict(value) else None
-    known = _is_message_class.get(cls)
-    if known is None:
-        base = _loaded_class("langchain_core.messages.base", "BaseMessage")
-        if base is None:
-            return None
-        known = _is_message_class[cls] = issubclass(cls, base)
-    return value.__dict__ if known else None
+        return value if "id" in value and _is_message_dict(value) else None
+    base = _loaded_class("langchain_core.messages.base", "BaseMessage")
+    return value.__dict__ if base is not None and _is_subclass(cls, base) else None
+
+
+@lru_cache(maxsize=512)
+def _is_subclass(cls: type, base: type) -> bool:
+    return issubclass(cls, base)
 
 
 def coerce(value: Any) -> Fields | None:
@@ -66,6 +65,8 @@ def coerce(value: Any) -> Fields | None:
     match value:
         case str():
             return {"type": "human", "content": value}
+        case {"type": str(), "content": _} if _is_message_dict(value):
+            return value
         case {"role": str(role), "content": content}:
             return {**value, "type": _COERCED_TYPES.get(role, role), "content": content}
         case (str(role), content) if isinstance(value, tuple) and not hasattr(value, "_fields"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from langwire.core._calls import Calls
+from langwire.core._guards import is_mapping
 from langwire.core._parts import Desk
 from langwire.core.interrupts import breakpoint_interrupt, read_interrupt
 from langwire.events import Interrupt, Lane
@@ -24,8 +25,14 @@ class Pauses:
     def meet(self, lane: Lane, raw_interrupts: Iterable[Any]) -> tuple[str, ...]:
         """Tell the interrupts that have not been told; return the ids of all."""
         ids: list[str] = []
+        waiting = None
         for raw in raw_interrupts:
-            interrupt = read_interrupt(raw, lane, self._calls.open(hidden=True))
+            id = getattr(raw, "id", None) or (raw.get("id") if is_mapping(raw) else None)
+            if id in self._told:
+                ids.append(str(id))
+                continue
+            waiting = waiting or self._calls.open(hidden=True)
+            interrupt = read_interrupt(raw, lane, waiting)
             ids.append(interrupt.id)
             if interrupt.id not in self._told:
                 self._told[interrupt.id] = interrupt

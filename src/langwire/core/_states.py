@@ -60,7 +60,7 @@ class States:
         if start < len(before):
             ids = {fields["id"] for raw in now[start:] if (fields := fields_of(raw)) and fields.get("id")}
             gone = [fields["id"] for raw in before[start:] if (fields := fields_of(raw)) and fields.get("id")]
-            self._teller.gone(lane, [id for id in gone if id not in ids])
+            self._teller.gone(lane, key, [id for id in gone if id not in ids])
 
 
 def open_calls_of(lane: Lane, *states: Any) -> Iterator[OpenCall]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from langwire.core._history import History, Known
+from langwire.core._history import History, Known, Place
 from langwire.core._lanes import Lanes
 from langwire.core._messages import (
     Fields,
@@ -23,7 +23,7 @@ from langwire.core._messages import (
     text_of,
 )
 from langwire.core._parts import Desk, OpenMessage, sum_usage
-from langwire.core._updates import messages_of, state_items
+from langwire.core._updates import as_messages, messages_of, state_items
 from langwire.events import (
     Lane,
     MessageDiscarded,
@@ -133,6 +133,8 @@ class Teller:
         else:
             message = opened[0]
         if "ls_model_type" in metadata or "ls_provider" in metadata:  # a model's run, not a node's output
+            if message.run is not None:
+                self._runs.pop(message.run, None)
             message.run = id(metadata)
             self._runs[message.run] = Run(metadata, message, message_id)
         return message
@@ -146,7 +148,7 @@ class Teller:
 
     def _alias(self, lane: Lane, fields: Fields, source: Source) -> tuple[OpenMessage, Known] | None:
         """A closing chunk under another id, and metadata that is new each time (a remote graph): the task tells."""
-        if fields.get("content") or fields.get("tool_call_chunks"):
+        if fields.get("content") or fields.get("chunk_position") != "last":
             return None
         open_here = [key for key in self._open_by_task.get(source.task, ()) if key[0] == lane]
         return self._open[open_here[0]] if len(open_here) == 1 else None
@@ -193,9 +195,9 @@ class Teller:
     def _finished_in_messages(self, lane: Lane, raw: Any, fields: Fields, metadata: Mapping[str, Any]) -> None:
         source = self._source(lane, metadata)
         if role_of(fields) == "remove":
-            ids = self._history.members(lane) or self._history.told(lane)
-            wanted = ids if fields.get("id") == REMOVE_ALL else (str(fields.get("id")),)
-            self._removals.setdefault(lane, []).extend(wanted)
+            wanted = str(fields.get("id"))
+            ids = self._history.told(lane) if wanted == REMOVE_ALL else (wanted,)
+            self._removals.setdefault(lane, []).extend(ids)
         else:
             self.finished(lane, raw, fields, source, "messages")
 
@@ -204,23 +206,28 @@ class Teller:
         self._removals.pop(lane, None)
         replaces, value = overwritten(value)
         raws = messages_of(value)
+        place = (lane, key)
+        if raws is None and replaces and not value and self._history.members(place):
+            raws = ()
         if raws is None and key == self._messages_key:
-            raws = () if replaces and not value else _as_messages(value)
+            raws = as_messages(value)
         if raws is None:
             return False
         standing: set[str] = set()
-        removed: list[str] = []
+        removed: dict[str, None] = {}
         for raw, fields in self._read(key, raws):
             if role_of(fields) != "remove":
-                standing.add(self._kept(lane, raw, fields, source, mode))
+                kept = self._kept(place, raw, fields, source, mode)
+                standing.add(kept)
+                removed.pop(kept, None)
             elif fields.get("id") == REMOVE_ALL:
                 replaces = True
                 standing.clear()
             else:
-                removed.append(str(fields.get("id")))
+                removed[str(fields.get("id"))] = None
         if replaces:
-            removed = [id for id in self._history.members(lane) if id not in standing]
-        self._tell_removed(lane, removed)
+            removed = {id: None for id in self._history.members(place) if id not in standing}
+        self._tell_removed(place, list(removed))
         return True
 
     def _read(self, key: str | None, raws: Sequence[Any]) -> Iterator[tuple[Any, Fields]]:
@@ -229,12 +236,12 @@ class Teller:
             if fields is not None:
                 yield raw, fields
 
-    def _kept(self, lane: Lane, raw: Any, fields: Fields, source: Source, mode: str) -> str:
-        """A message that the lane's state now holds: tell what is new about it, and return the id it is told under."""
+    def _kept(self, place: Place, raw: Any, fields: Fields, source: Source, mode: str) -> str:
+        """A message that the state now holds: tell what is new about it, and return the id it is told under."""
         known = self._history.find_object(raw)
-        if known is None or known.removed or not known.kept or known.lane != lane:
-            known = self.finished(lane, raw, fields, source, mode)
-            self._history.keep(lane, known)
+        if known is None or known.removed or place not in known.places:
+            known = self.finished(place[0], raw, fields, source, mode)
+            self._history.keep(place, known)
             if known.source is not None and known.source.task is not None:
                 self._keeping_tasks.add(known.source.task)
         return known.message_id
@@ -256,8 +263,8 @@ class Teller:
         return known
 
     def _known(self, lane: Lane, raw: Any, fields: Fields, mode: str) -> Known | None:
-        known = self._history.find_object(raw)
         message_id = fields.get("id")
+        known = self._history.find_object(raw, read=not message_id)
         if known is None and message_id:
             known = self._history.find(lane, message_id, text_of(fields))
         if known is None:
@@ -338,29 +345,29 @@ class Teller:
 
     # -------------------------------------------------------------- what the state keeps
 
-    def _tell_removed(self, lane: Lane, ids: Sequence[str]) -> None:
-        gone = self._history.remove(lane, ids)
+    def _tell_removed(self, place: Place, ids: Sequence[str]) -> None:
+        gone = self._history.remove(place, ids)
         if gone:
-            self._desk.out.append(MessagesRemoved(lane=lane, ids=gone))
+            self._desk.out.append(MessagesRemoved(lane=place[0], ids=gone))
 
-    def gone(self, lane: Lane, message_ids: Sequence[str]) -> None:
+    def gone(self, lane: Lane, key: str, message_ids: Sequence[str]) -> None:
         """A state that held these messages holds them no more (stream mode `values`)."""
-        members = self._history.members(lane)
+        members = self._history.members((lane, key))
         known = {id: self._history.find(lane, id) for id in message_ids}
         self._tell_removed(
-            lane, [id for id, found in known.items() if found is not None and found.message_id in members]
+            (lane, key), [id for id, found in known.items() if found is not None and found.message_id in members]
         )
 
     def offer(self, lane: Lane, state: Any) -> None:
         """Learn, when it is needed, what a lane's state held before."""
         messages = messages_of(state)
         if messages is not None:
-            self._history.offer(lane, messages)
+            self._history.offer((lane, None), messages)
             return
-        for _, value in state_items(state):
+        for key, value in state_items(state):
             messages = messages_of(value)
             if messages is not None:
-                self._history.offer(lane, messages)
+                self._history.offer((lane, key), messages)
 
     def withdraw(self, lane: Lane) -> None:
         """What was offered of a lane was not what it held before."""
@@ -412,30 +419,19 @@ class Teller:
         for task in list(self._told_by_task):
             self._tell_discarded(task, failed=False)
         for lane, ids in self._removals.items():
-            self._tell_removed(lane, ids)
+            self._tell_removed((lane, None), ids)
 
     def _tell_discarded(self, task: str, *, failed: bool) -> None:
         told = self._told_by_task.pop(task, ())
         if not failed and task not in self._keeping_tasks:
             return  # what this node writes is no message, or no mode shows it
         for known in told:
-            if not known.kept and known.source is not None:
+            if not (known.places or known.removed) and known.source is not None:
                 self._desk.out.append(MessageDiscarded(message_id=known.message_id, source=known.source))
 
     def _new_id(self) -> str:
         self._nameless += 1
         return f"{self._prefix}-{self._nameless}"
-
-
-def _as_messages(value: Any) -> Sequence[Any] | None:
-    """What a node may write to the messages key beside messages: dicts, tuples and strings, one or a list."""
-    if coerce(value) is not None:
-        return (value,)
-    if isinstance(value, list):
-        items = cast("list[Any]", value)
-        if items and all(coerce(item) is not None for item in items):
-            return items
-    return None
 
 
 def _text(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import is_dataclass
 from typing import Any, cast
 
 from langwire.core._guards import is_list, is_mapping
-from langwire.core._messages import fields_of
+from langwire.core._messages import coerce, fields_of
 
 
 def writes(value: Any) -> Iterator[tuple[str | None, Any]]:
@@ -65,6 +65,15 @@ def messages_of(value: Any) -> Sequence[Any] | None:
     if fields_of(value) is not None:
         return (value,)
     return value if is_list(value) and _holds_message(value) else None
+
+
+def as_messages(value: Any) -> Sequence[Any] | None:
+    """Return what may stand for messages where a graph expects them: dicts, tuples and strings, one or a list."""
+    if coerce(value) is not None:
+        return (value,)
+    if isinstance(value, list) and is_list(value) and value and all(coerce(item) is not None for item in value):
+        return value
+    return None
 
 
 def _holds_message(values: Sequence[Any]) -> bool:

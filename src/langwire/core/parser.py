@@ -185,8 +185,8 @@ class StreamParser:
         try:
             for chunk in stream:
                 yield from self.feed(chunk)
-        except (Exception, KeyboardInterrupt) as error:
-            yield from self.fail(error) if isinstance(error, Exception) else self.cancel()
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            yield from self.cancel() if isinstance(error, KeyboardInterrupt) else self.fail(error)
             if raise_errors or not isinstance(error, Exception):
                 raise
         else:
@@ -308,7 +308,8 @@ class StreamParser:
             return
         first = not self._states.seen("values", lane) and lane not in self._moved
         self._read_state("values", lane, data, baseline=first)
-        self._baseline = (lane, data) if first and not lane else None if not lane else self._baseline
+        if not lane:
+            self._baseline = (lane, data) if first else None
         asked = data.get(INTERRUPT) if is_mapping(data) else None
         self._pauses.meet(lane, interrupts or asked or ())
 

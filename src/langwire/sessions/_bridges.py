@@ -79,7 +79,7 @@ class _LoopThread(threading.Thread):
 async def iterate_in_thread(make: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
     """Yield what a sync iterator yields, each step of it run in a worker thread.
 
-    When the caller is cancelled the step that runs goes on to its end, and then the iterator is closed.
+    When the caller is cancelled the step that runs goes on to its end; nobody holds the iterator then.
     """
     iterator = make()
     while (item := await asyncio.to_thread(next, iterator, _DONE)) is not _DONE:

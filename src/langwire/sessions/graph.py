@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from inspect import signature
 from itertools import count
 from time import time_ns
 from typing import Any, Literal, Protocol, cast, runtime_checkable
@@ -20,8 +21,9 @@ from uuid import uuid4
 
 from langgraph.types import Command
 
+from langwire.core._guards import is_mapping
 from langwire.core._states import open_calls_of
-from langwire.core._updates import messages_of
+from langwire.core._updates import as_messages
 from langwire.core.interrupts import resume_map
 from langwire.core.parser import StreamParser
 from langwire.core.transcript import Transcript
@@ -44,6 +46,8 @@ class Graph(Protocol):
 
     def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Iterator[Any]: ...
     def astream(self, input: Any, config: Any = None, **kwargs: Any) -> AsyncIterator[Any]: ...
+    def get_state(self, config: Any, *, subgraphs: bool = False) -> Any: ...
+    async def aget_state(self, config: Any, *, subgraphs: bool = False) -> Any: ...
 
 
 class Sink(Protocol):
@@ -189,6 +193,12 @@ class _Call:
         """The thread whose checkpoints hold this turn; None when nothing is kept."""
         return self.config["configurable"].get("thread_id") if _keeps_threads(self.graph) else None
 
+    def latest(self) -> dict[str, Any]:
+        """The config that reads where the thread stands now, also when the turn began at an older checkpoint."""
+        pinned = ("checkpoint_id", "checkpoint_map")
+        configurable = {key: value for key, value in self.config["configurable"].items() if key not in pinned}
+        return {**self.config, "configurable": configurable}
+
     def arguments(self) -> dict[str, Any]:
         return {"stream_mode": self.modes, "subgraphs": True, **self.kwargs}
 
@@ -243,6 +253,10 @@ def _prepare(
         raise UsageError(
             f"{name}={given!r} is langwire's to choose: leave it out, or ask with modes=[…] and state=True"
         )
+    parameters = signature(graph.stream).parameters
+    unknown = sorted(kwargs.keys() - parameters.keys())
+    if unknown and "durability" in parameters:  # a local graph, which would take the word and do nothing with it
+        raise UsageError(f"unknown keyword {', '.join(unknown)}: expected one of {_named(parameters)}")
     if isinstance(modes, str) or not set(modes) <= _EXTRA_MODES:
         raise UsageError(f"modes came as {modes!r}: expected a list out of {', '.join(sorted(_EXTRA_MODES))}")
     extra: list[str] = [*modes, *(["values"] if state else [])]
@@ -270,14 +284,14 @@ def _input_for(graph: Any, input: Any) -> Any:
     keys = _input_keys(graph)
     if keys is None or input is None or isinstance(input, Command):
         return cast("Any", input)
-    messages = [{"role": "user", "content": input}] if isinstance(input, str) else messages_of(input)
+    messages = [{"role": "user", "content": input}] if isinstance(input, str) else as_messages(input)
     if messages is not None:
         if "messages" not in keys:
             raise InvalidInput(f"this graph takes no messages: pass a dict with {_named(keys)}")
         return {"messages": list(messages)}
     if isinstance(input, Mapping):
         given = {str(key) for key in cast("Mapping[Any, Any]", input)}
-        if keys and not given & keys:
+        if given and keys and not given & keys:
             raise InvalidInput(
                 f"none of this graph's inputs is in what came ({_named(given)}): expected {_named(keys)}"
             )
@@ -305,10 +319,14 @@ def _keeps_threads(graph: Any) -> bool:
     return bool(getattr(graph, "checkpointer", None)) or not hasattr(graph, "channels")
 
 
-def _config_for(graph: Any, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The caller's config, with a new thread for a graph that keeps threads and was given none."""
+def _config_for(graph: Any, config: Any) -> dict[str, Any]:
+    """The caller's config over what is bound to the graph; a new thread where threads are kept and none is named."""
+    if config is not None and not is_mapping(config):
+        raise UsageError(f"config came as a {type(config).__name__}: expected {{'configurable': {{'thread_id': …}}}}")
     copied = dict(config or {})
-    configurable = copied["configurable"] = dict(copied.get("configurable") or {})
+    own: dict[str, Any] = getattr(graph, "config", None) or {}
+    configurable: dict[str, Any] = {**(own.get("configurable") or {}), **(copied.get("configurable") or {})}
+    copied["configurable"] = configurable
     if getattr(graph, "checkpointer", None) and not configurable.get("thread_id"):
         configurable["thread_id"] = str(uuid4())
     return copied
@@ -322,14 +340,15 @@ def _events(call: _Call, *, raise_errors: bool) -> Iterator[Event]:
     parser = call.parser(run_in_loop(lambda: _abefore(call)) if in_loop else _before(call))
     yield from parser.start()
     try:
-        for chunk in _chunks(call, in_loop=in_loop):
-            yield from parser.feed(chunk)
+        with closing(cast("Any", _chunks(call, in_loop=in_loop))) as chunks:
+            for chunk in chunks:
+                yield from parser.feed(chunk)
     except KeyboardInterrupt:
         yield from parser.cancel()
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         yield from parser.fail(error)
-        if raise_errors:
+        if raise_errors or not isinstance(error, Exception):
             raise
         return
     yield from parser.close(**(run_in_loop(lambda: _aafter(call)) if in_loop else _after(call)).ending())
@@ -413,7 +432,7 @@ def _no_remote_checkpoint(graph: Any) -> None:
 def _after(call: _Call) -> _Standing:
     """After a run that ended well the stream's own word will do, should the checkpoint not be readable."""
     try:
-        return _standing(call.graph.get_state(call.config)) if call.thread_id is not None else _Standing()
+        return _standing(call.graph.get_state(call.latest())) if call.thread_id is not None else _Standing()
     except Exception:
         logger.warning("the checkpoint could not be read after the turn", exc_info=True)
         return _Standing()
@@ -421,7 +440,7 @@ def _after(call: _Call) -> _Standing:
 
 async def _aafter(call: _Call) -> _Standing:
     try:
-        return _standing(await call.graph.aget_state(call.config)) if call.thread_id is not None else _Standing()
+        return _standing(await call.graph.aget_state(call.latest())) if call.thread_id is not None else _Standing()
     except Exception:
         logger.warning("the checkpoint could not be read after the turn", exc_info=True)
         return _Standing()
@@ -432,8 +451,11 @@ def _standing(snapshot: Any, given: Any = None) -> _Standing:
     if snapshot is None or snapshot.created_at is None:  # nothing is kept of this thread yet
         return _Standing(open_calls=tuple(open_calls_of((), given)))
     failed = any(task.error for task in snapshot.tasks)
-    # A snapshot of LangGraph 1.1 still lists the answered questions of tasks that have finished since.
-    interrupts = tuple(i for task in snapshot.tasks if not task.result for i in task.interrupts)
+    # A snapshot of LangGraph 1.1 still lists the answered questions of tasks that have finished since, and shows a
+    # task that asks a second question as one that finished without a result.
+    waiting = [task for task in snapshot.tasks if task.interrupts and task.result is None]
+    asking = waiting or [task for task in snapshot.tasks if task.interrupts and not task.result]
+    interrupts = tuple(interrupt for task in asking for interrupt in task.interrupts)
     return _Standing(
         checkpoint_id=snapshot.config["configurable"].get("checkpoint_id"),
         open_calls=tuple(_open_calls((), snapshot, given)),
