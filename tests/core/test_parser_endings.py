@@ -69,6 +69,10 @@ def test_the_checkpoint_has_the_last_word_on_what_is_open() -> None:
     assert lines_of([asks(ASK)], close={"open_interrupts": [], "paused": ()})[-1].startswith("interrupt i1")
 
 
+def test_a_question_that_a_checkpoint_lists_twice_is_open_once() -> None:
+    assert lines_of([], close={"open_interrupts": [ASK, ASK]})[-1] == "end interrupted i1"
+
+
 def test_questions_that_the_stream_never_showed_are_told_at_the_end() -> None:
     """With the messages mode alone LangGraph does not show them."""
     chunks = streamed(token("a"), last())

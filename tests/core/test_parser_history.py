@@ -271,6 +271,13 @@ def test_a_removal_that_only_the_messages_mode_shows_is_told_at_the_end() -> Non
     assert lines_of(chunks)[3:] == ["removed m1 x"]
 
 
+def test_a_removal_that_both_modes_show_is_told_as_the_update_has_it() -> None:
+    kept, gone = ai("kept", "k1"), ai("gone", "g1")
+    all_of_them = RemoveMessage(id=REMOVE_ALL_MESSAGES)
+    chunks = [update(messages=[kept, gone]), message(all_of_them), update(messages=[all_of_them, kept])]
+    assert [line for line in lines_of(chunks) if "removed" in line] == ["removed g1"]
+
+
 def test_what_stands_before_a_removal_of_all_does_not_stay() -> None:
     kept, gone = ai("kept", "k1"), ai("gone", "g1")
     chunks = [update(messages=[gone, RemoveMessage(id=REMOVE_ALL_MESSAGES), kept, "a string"])]

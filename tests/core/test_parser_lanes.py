@@ -151,6 +151,25 @@ def test_the_same_call_id_is_answered_in_its_own_lane_first() -> None:
     assert results == ["result c1~2 ok 'second'", "result c1 ok 'first'"]
 
 
+def test_between_two_lanes_the_one_above_is_answered_before_the_one_below() -> None:
+    waiting = [
+        OpenCall(id="below", call_id="c1", name="f", lane=("a:1", "b:2")),
+        OpenCall(id="above", call_id="c1", name="f"),
+    ]
+    answer = message(ToolMessage("ok", tool_call_id="c1", id="r1"), metadata("t", "x", ("a:1",)), ("a:1",))
+    assert lines_of([answer], open_calls=waiting)[0] == "result above ok 'ok'"
+
+
+def test_a_node_below_one_that_is_over_is_not_told() -> None:
+    chunks = [starts("t1", "child"), ends("t1", "child"), starts("t2", "inner", ("child:t1",))]
+    assert lines_of(chunks) == ["node t1 child", "/node t1 ok"]
+
+
+def test_a_node_that_is_announced_after_its_first_words_is_not_told() -> None:
+    chunks = [*streamed(token("a"), last()), starts("t1"), ends("t1")]
+    assert lines_of(chunks) == ["text m1", "m1 'a'", "/ m1"]
+
+
 # ------------------------------------------------------------------ replay
 
 

@@ -589,6 +589,14 @@ def test_usage_of_the_finished_message_fills_in_and_is_not_told_twice() -> None:
     assert [line for line in lines_of(counted) if line.startswith("usage")] == ["usage m1 1 2"]
 
 
+def test_usage_is_told_for_each_place_that_an_id_comes_from() -> None:
+    def said(task: str, content: str = "a") -> list[Any]:
+        return streamed(token(content, usage_metadata=usage(1, 2)), last(), about=metadata(task=task))
+
+    counted = [line for line in lines_of([*said("t1"), *said("t2"), *said("t2"), *said("t3", "")]) if "usage" in line]
+    assert counted == ["usage m1 1 2", "usage m1 1 2"]
+
+
 def test_the_turn_ends_with_the_usage_of_all_its_messages() -> None:
     chunks = [
         *streamed(token("a", usage_metadata=usage(1, 2)), last()),

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from langwire.core._states import open_calls_of
 from langwire.events import OpenCall
-from telling import last, lines_of, starts, streamed, token, update
+from telling import ends, last, lines_of, starts, streamed, token, update
 
 HI = HumanMessage("hi", id="h1")
 YES = AIMessage("yes", id="a1")
@@ -128,6 +128,10 @@ def test_a_breakpoint_behind_the_last_node_is_seen_in_the_checkpoints() -> None:
 @pytest.mark.parametrize("returned", [YES, [YES], {"messages": [YES]}])
 def test_what_an_entrypoint_returns_is_output(returned: Any) -> None:
     assert lines_of([((), "values", returned)]) == ["text a1", "a1 'yes'", "/ a1"]
+
+
+def test_a_graph_that_writes_nothing_tells_nothing() -> None:
+    assert lines_of([values(messages=[HI]), starts(), ends()]) == ["node t1 agent", "/node t1 ok"]
 
 
 def test_bare_values_of_an_entrypoint_are_told_on_request() -> None:
