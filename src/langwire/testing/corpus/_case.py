@@ -34,7 +34,7 @@ class Case:
 
     `about` names the shape. `ends` says how each run ends, the first one and those that `follow` it. `resume`
     makes the answer to the open interrupts, or says what to do instead. `pauses` means that it needs a
-    checkpointer. `async_only` graphs cannot be run sync. `needs` is a `module:attr` that
+    checkpointer. `async_only` graphs cannot be run sync, or not safely. `needs` is a `module:attr` that
     must be importable, see `available`.
     """
 
