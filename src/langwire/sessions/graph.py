@@ -338,8 +338,8 @@ def _config_for(graph: Any, config: Any) -> dict[str, Any]:
 def _events(call: _Call, *, raise_errors: bool) -> Iterator[Event]:
     in_loop = _runs_async_only(call.graph)
     parser = call.parser(run_in_loop(lambda: _abefore(call)) if in_loop else _before(call))
-    yield from parser.start()
     try:
+        yield from parser.start()
         with closing(cast("Any", _chunks(call, in_loop=in_loop))) as chunks:
             for chunk in chunks:
                 yield from parser.feed(chunk)
