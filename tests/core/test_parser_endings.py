@@ -258,6 +258,7 @@ def test_calls_that_langgraph_does_not_answer_readably_are_refused(given: dict[s
         ((), "messages", (object(), {})),
         ((), "updates", 3),
         ((), "tasks", {"id": "t1"}),
+        ((), "tasks", {"id": 1, "name": "n", "input": None, "triggers": ()}),
         ((), "checkpoints", {}),
         ((), "debug", []),
         ((), "tools", None),

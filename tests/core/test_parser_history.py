@@ -71,6 +71,16 @@ def test_a_message_that_gets_its_id_in_place_is_known_under_it() -> None:
     assert lines_of(chunks()) == ["text turn-1", "turn-1 'ok'", "/ turn-1", "removed turn-1"]
 
 
+def test_a_message_that_has_got_another_id_since_is_not_the_same() -> None:
+    def chunks() -> Any:
+        made = ai("ok")
+        yield update(messages=[made])
+        made.id = "given"
+        yield ends(result={"messages": [ai("ok", "another")]})
+
+    assert [line for line in lines_of(chunks()) if line.startswith("text")] == ["text turn-1", "text another"]
+
+
 def test_a_parent_does_not_repeat_what_its_child_told() -> None:
     """langgraph#3648."""
     question, answer = HumanMessage("hi", id="h1"), ai("yes", "a1")

@@ -148,6 +148,11 @@ def test_a_message_whose_id_a_call_has_used_takes_the_next_part_id() -> None:
     assert lines_of(chunks)[:4] == ["call m1 a", "m1 +{}", "text m1/1", "m1/1 'hi'"]
 
 
+def test_a_call_whose_id_a_message_has_used_takes_the_next_one() -> None:
+    chunks = streamed(token("hi"), fragment("a", "{}", "m1"), last())
+    assert lines_of(chunks)[2:4] == ["call m1~2 a", "m1~2 +{}"]
+
+
 def test_arguments_that_json_has_no_form_for_are_told_as_far_as_it_goes() -> None:
     """W1: datetimes in arguments."""
     call = {"name": "book", "args": {"when": datetime(2026, 1, 2)}, "id": "c1"}

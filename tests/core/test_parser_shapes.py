@@ -56,6 +56,7 @@ def test_every_shape_is_found_out_by_itself(chunk: Any) -> None:
     ("modes", "subgraphs", "chunk"),
     [
         (["updates"], True, ((), "updates", UPDATE)),
+        (["updates"], True, ("updates", UPDATE)),
         (["updates"], False, ("updates", UPDATE)),
         (["updates"], False, StreamPart("updates", UPDATE)),
         (["updates"], True, {"type": "updates", "ns": (), "data": UPDATE}),
