@@ -140,11 +140,11 @@ def calls_of(fields: Fields) -> Iterator[tuple[str | None, str, Any, str | None]
     for call in _mappings(fields.get("tool_calls")):
         function = call.get("function")
         if is_mapping(function):
-            yield _id(call.get("id")), _string(function.get("name")), None, _string(function.get("arguments"))
+            yield text_or_none(call.get("id")), _string(function.get("name")), None, _string(function.get("arguments"))
         else:
-            yield _id(call.get("id")), _string(call.get("name")), call.get("args"), None
+            yield text_or_none(call.get("id")), _string(call.get("name")), call.get("args"), None
     for call in _mappings(fields.get("invalid_tool_calls")):
-        yield _id(call.get("id")), _string(call.get("name")), None, _string(call.get("args"))
+        yield text_or_none(call.get("id")), _string(call.get("name")), None, _string(call.get("args"))
 
 
 def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -155,14 +155,15 @@ def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
 def model_of(fields: Fields) -> str | None:
     """Return the model's name as the provider reports it."""
     metadata = fields.get("response_metadata")
-    return _id(metadata.get("model_name") or metadata.get("model")) if is_mapping(metadata) else None
+    return text_or_none(metadata.get("model_name") or metadata.get("model")) if is_mapping(metadata) else None
 
 
 def _string(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _id(value: Any) -> str | None:
+def text_or_none(value: Any) -> str | None:
+    """Return a string that says something, None for any other value."""
     return value if isinstance(value, str) and value else None
 
 
@@ -239,11 +240,11 @@ def _refusal(block: Block, sink: Sink) -> None:
 
 def _thinking(block: Block, sink: Sink) -> None:
     sink.reasoning(_string(block.get("thinking")))
-    sink.sign(_id(block.get("signature")), None)
+    sink.sign(text_or_none(block.get("signature")), None)
 
 
 def _redacted(block: Block, sink: Sink) -> None:
-    sink.sign(None, _id(block.get("data")))
+    sink.sign(None, text_or_none(block.get("data")))
 
 
 def _reasoning(block: Block, sink: Sink) -> None:
@@ -253,14 +254,14 @@ def _reasoning(block: Block, sink: Sink) -> None:
         sink.reasoning(_string(part.get("text")))
     extras = block.get("extras")
     signature = extras.get("signature") if is_mapping(extras) else block.get("signature")
-    sink.sign(_id(signature), _id(block.get("encrypted_content")))
+    sink.sign(text_or_none(signature), text_or_none(block.get("encrypted_content")))
 
 
 def _bedrock(block: Block, sink: Sink) -> None:
     inner = block.get("reasoning_content")
     if is_mapping(inner):
         sink.reasoning(_string(inner.get("text")))
-        sink.sign(_id(inner.get("signature")), None)
+        sink.sign(text_or_none(inner.get("signature")), None)
     else:
         sink.reasoning(_string(inner))
 
@@ -276,14 +277,16 @@ def _argument_delta(block: Block, sink: Sink) -> None:
 
 def _provider_call(block: Block, sink: Sink) -> None:
     args = block.get("args") or block.get("input") or ""
-    sink.provider_call(block.get("index"), _id(block.get("id")), _string(block.get("name")), args)
+    sink.provider_call(block.get("index"), text_or_none(block.get("id")), _string(block.get("name")), args)
 
 
 def _provider_result(block: Block, sink: Sink) -> None:
     content = next((block[key] for key in ("output", "content") if key in block), None)
     failed = block.get("status") == "error" or bool(block.get("is_error"))
     sink.provider_result(
-        _id(block.get("tool_call_id")) or _id(block.get("tool_use_id")), failed=failed, content=content
+        text_or_none(block.get("tool_call_id")) or text_or_none(block.get("tool_use_id")),
+        failed=failed,
+        content=content,
     )
 
 
@@ -292,7 +295,7 @@ def _responses_call(block: Block, sink: Sink) -> None:
     kept = {
         key: value for key, value in block.items() if key not in ("type", "id", "status", "index", "output", "results")
     }
-    call_id = _id(block.get("id"))
+    call_id = text_or_none(block.get("id"))
     sink.provider_call(call_id, call_id, _string(block.get("type")).removesuffix("_call"), kept)
     content = block.get("output") or block.get("results")
     if content is not None:
@@ -306,12 +309,14 @@ def _media(block: Block, sink: Sink) -> None:
     url: Any = inner
     mime, data = None, None
     if is_mapping(inner):
-        mime = _id(inner.get("mime_type")) or _id(inner.get("media_type"))
-        data = _id(inner.get("base64")) or _id(inner.get("data")) or _id(inner.get("file_data"))
+        mime = text_or_none(inner.get("mime_type")) or text_or_none(inner.get("media_type"))
+        data = (
+            text_or_none(inner.get("base64")) or text_or_none(inner.get("data")) or text_or_none(inner.get("file_data"))
+        )
         url = inner.get("url") or inner.get("file_id") or inner.get("file_uri") or inner.get("id")
     if isinstance(url, str) and url.startswith("data:") and ";base64," in url:
         mime, _, data = url.removeprefix("data:").partition(";base64,")
-    ref = None if data else _id(url)
+    ref = None if data else text_or_none(url)
     sink.media(kind, mime=mime, data=data, ref=ref, block=None if data or ref else block)
 
 

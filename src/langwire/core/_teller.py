@@ -21,6 +21,7 @@ from langwire.core._messages import (
     read_content,
     role_of,
     text_of,
+    text_or_none,
 )
 from langwire.core._parts import Desk, OpenMessage, sum_usage
 from langwire.core._updates import as_messages, messages_of, state_items
@@ -128,7 +129,7 @@ class Teller:
         opened = self._open.get((lane, message_id)) or self._alias(lane, fields, source)
         if opened is None:
             message = OpenMessage(self._desk, message_id, source, role_of(fields))
-            message.model = _text(metadata.get("ls_model_name"))
+            message.model = text_or_none(metadata.get("ls_model_name"))
             self._begin(lane, message, Known(message_id, lane, None, source))
         else:
             message = opened[0]
@@ -154,12 +155,12 @@ class Teller:
         return self._open[open_here[0]] if len(open_here) == 1 else None
 
     def _source(self, lane: Lane, metadata: Mapping[str, Any]) -> Source:
-        agent = _text(metadata.get("lc_agent_name"))
+        agent = text_or_none(metadata.get("lc_agent_name"))
         self._lanes.enter(lane, agent)
-        checkpoint_ns = _text(metadata.get("langgraph_checkpoint_ns")) or ""
+        checkpoint_ns = text_or_none(metadata.get("langgraph_checkpoint_ns")) or ""
         return Source(
             lane=lane,
-            node=_text(metadata.get("langgraph_node")),
+            node=text_or_none(metadata.get("langgraph_node")),
             agent=agent or self._lanes.agent(lane),
             task=self._lanes.unended(checkpoint_ns.rpartition(":")[2]),
         )
@@ -296,7 +297,7 @@ class Teller:
         """Tell the result of a call. It gets one in its thread: a second that differs replaces the first's text."""
         call_id, content = fields.get("tool_call_id"), fields.get("content")
         call = self._desk.calls.find(lane, call_id)
-        name = _text(fields.get("name")) or (call.name if call is not None else None)
+        name = text_or_none(fields.get("name")) or (call.name if call is not None else None)
         if name in self._desk.skipped:
             if call is not None:
                 call.answered = True
@@ -375,9 +376,8 @@ class Teller:
 
     def learn(self, lane: Lane, key: str | None, value: Any) -> None:
         """Take in messages that an earlier turn told: LangGraph shows their writes again when it resumes."""
-        for raw in messages_of(overwritten(value)[1]) or ():
-            fields = coerce(raw) if key == self._messages_key else fields_of(raw)
-            if fields is not None and self._known(lane, raw, fields, "replay") is None:
+        for raw, fields in self._read(key, messages_of(overwritten(value)[1]) or ()):
+            if self._known(lane, raw, fields, "replay") is None:
                 known = Known(fields.get("id") or self._new_id(), lane, raw)
                 self._history.add(known, nameless_mode=None if fields.get("id") else "replay")
 
@@ -432,10 +432,6 @@ class Teller:
     def _new_id(self) -> str:
         self._nameless += 1
         return f"{self._prefix}-{self._nameless}"
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _equal(one: Any, other: Any) -> bool:
