@@ -5,7 +5,7 @@ LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PIP := python -m pip --disable-pip-version-check
 
-.PHONY: demo test check coverage soak bench lint types rooms schema docs lowest wheel clean
+.PHONY: demo test check coverage soak bench recordings lint types rooms schema docs lowest wheel clean
 
 demo: $(VENV)/.ready
 	$(BIN)/langwire demo
@@ -63,8 +63,14 @@ soak: $(VENV)/.ready
 		build/extra/bin/langwire demo --fast >/dev/null && echo "$$extra: installs and runs" || exit 1; \
 	done
 
+# The comparison with langgraph-stream-parser is made where that is installed.
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks
+
+# Records the streams of tests/recordings again, with both versions of LangGraph.
+recordings: $(VENV)/.ready $(LOWEST)/.ready
+	$(BIN)/python -m langwire.testing.recordings record --out tests/recordings
+	$(LOWEST)/bin/python -m langwire.testing.recordings record --out tests/recordings
 
 $(VENV)/.ready: constraints/newest.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "langwire needs Python 3.11 or newer: make PYTHON=python3.12 …")'

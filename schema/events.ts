@@ -302,21 +302,34 @@ export interface Raw {
   lane?: ReadonlyArray<string>;
 }
 
-/** An extractor read something out of a tool's call or result (todos, a reflection). `id` is the call's part id. */
+/**
+ * An extractor read something out of what the tool `name` did (todos, a reflection).
+ *
+ * `id` is the call's part id, missing where the tool itself is not shown. An extractor that fails is told with the
+ * kind `error` and the exception's class name in `error`.
+ */
 export interface Extracted {
   type: "extracted";
-  id: string;
   name: string;
   kind: string;
   data?: unknown;
+  id?: string | null;
+  error?: string | null;
+  lane?: ReadonlyArray<string>;
 }
 
-/** Something to show inline, as a MIME bundle (`{"text/html": …, "text/plain": …}`). `id` is the call's part id. */
+/**
+ * Something to show inline, as a MIME bundle: one thing in several forms, by MIME type.
+ *
+ * `{"text/html": "<b>7</b>", "text/plain": "7"}`; images are base64, JSON is data. `id` is the call's part id,
+ * missing where the tool itself is not shown.
+ */
 export interface Display {
   type: "display";
-  id: string;
   bundle: Readonly<Record<string, unknown>>;
   title?: string | null;
+  id?: string | null;
+  lane?: ReadonlyArray<string>;
 }
 
 /** How far some work has come. `percent` runs from 0 to 100, where known. */

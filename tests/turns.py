@@ -14,7 +14,7 @@ from langwire.core._states import open_calls_of
 from langwire.core._updates import messages_of, state_items
 from langwire.core.conformance import check
 from langwire.events import Event, OpenCall
-from langwire.sessions.graph import _standing
+from langwire.sessions.graph import standing_of
 from langwire.testing import CASES, Case, Next, available
 
 CASE_NAMES = [name for name, case in CASES.items() if available(case)]
@@ -88,7 +88,7 @@ async def turns_of(
             error = raised
             events += parser.fail(raised)
         snapshot = await graph.aget_state(config) if graph.checkpointer else None
-        standing = _standing(snapshot)
+        standing = standing_of(snapshot)
         if error is None:
             events += parser.close(**standing.ending())
         after = messages_in(snapshot.values) if snapshot is not None else []

@@ -413,24 +413,35 @@ class Raw(EventBase, frozen=True, kw_only=True):
     lane: Lane = ()
 
 
-# ------------------------------------------------------------------ told by others than the parser
+# ------------------------------------------------------------------ read out of tools, or told by others
 
 
 class Extracted(EventBase, frozen=True, kw_only=True):
-    """An extractor read something out of a tool's call or result (todos, a reflection). `id` is the call's part id."""
+    """An extractor read something out of what the tool `name` did (todos, a reflection).
 
-    id: str
+    `id` is the call's part id, missing where the tool itself is not shown. An extractor that fails is told with the
+    kind `error` and the exception's class name in `error`.
+    """
+
     name: str
     kind: str
     data: Any = None
+    id: str | None = None
+    error: str | None = None
+    lane: Lane = ()
 
 
 class Display(EventBase, frozen=True, kw_only=True):
-    """Something to show inline, as a MIME bundle (`{"text/html": …, "text/plain": …}`). `id` is the call's part id."""
+    """Something to show inline, as a MIME bundle: one thing in several forms, by MIME type.
 
-    id: str
+    `{"text/html": "<b>7</b>", "text/plain": "7"}`; images are base64, JSON is data. `id` is the call's part id,
+    missing where the tool itself is not shown.
+    """
+
     bundle: dict[str, Any]
     title: str | None = None
+    id: str | None = None
+    lane: Lane = ()
 
 
 class Progress(EventBase, frozen=True, kw_only=True):

@@ -340,7 +340,10 @@ def test_todos_have_boxes_and_other_extracts_are_told_as_they_are() -> None:
     events: list[Event] = [
         Extracted(id="c", name="write_todos", kind="todos", data=todos),
         Extracted(id="c", name="think", kind="reflection", data="so far\nso good"),
-        Extracted(id="c", name="none", kind="todos", data=[]),
+        Extracted(id="c", name="write_todos", kind="todos", data=[]),
+        Extracted(id="c", name="find", kind="hits", data=[]),
+        Extracted(id="c", name="load_skill", kind="skill", data={"action": "load", "name": "pdf", "characters": 900}),
+        Extracted(id="c", name="find", kind="tool", data={"args": {"q": "rome"}, "result": "none"}),
     ]
     assert told(events) == story(
         """
@@ -351,17 +354,35 @@ def test_todos_have_boxes_and_other_extracts_are_told_as_they_are() -> None:
            [ ] 4
         [reflection] so far
            so good
-        [todos] []
+        [todos] 0 of 0 done
+        [hits] []
+        [skill] action: load, name: pdf, characters: 900
+        [tool] {"args":{"q":"rome"},"result":"none"}
         """
     )
+
+
+def test_an_extractor_that_failed_is_not_taken_for_a_turn_that_did() -> None:
+    failed = Extracted(id="c", name="find", kind="error", error="KeyError", lane=A)
+    assert told([failed]) == "[tools] [extractor] find: failed with KeyError\n"
 
 
 def test_a_display_shows_its_plain_text_or_what_there_is() -> None:
     events: list[Event] = [
         Display(id="c", bundle={"text/html": "<b>", "text/plain": "a | b\n1 | 2"}, title="Table"),
-        Display(id="c", bundle={"text/html": "<b>", "image/png": "AA"}),
+        Display(id="c", bundle={"text/html": "<b>", "image/png": "AAAAAA==", "image/svg+xml": "<svg/>"}),
+        Display(id="c", bundle={"application/vnd.plotly.v1+json": {"data": []}}, title="Sales"),
     ]
-    assert told(events) == "[display] Table\n   a | b\n   1 | 2\n[display] text/html, image/png\n"
+    assert told(events) == story(
+        """
+        [display] Table
+           a | b
+           1 | 2
+        [display] text/html 3 characters, image/png 4 bytes, image/svg+xml 6 characters
+        [display] Sales
+           application/vnd.plotly.v1+json
+        """
+    )
 
 
 # ------------------------------------------------------------------ questions and ends

@@ -163,7 +163,6 @@ def test_ctrl_c_stays_ignored_where_it_was(monkeypatch: pytest.MonkeyPatch) -> N
 def test_python_can_run_the_package_and_import_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(langwire.commands, "main", lambda: 5)
     monkeypatch.delitem(sys.modules, "langwire.__main__", raising=False)
-    import_module("langwire.__main__")
-    monkeypatch.delitem(sys.modules, "langwire.__main__")
+    file = import_module("langwire.__main__").__file__
     with pytest.raises(SystemExit, match="5"):
-        runpy.run_module("langwire", run_name="__main__")
+        runpy.run_path(str(file), run_name="__main__")

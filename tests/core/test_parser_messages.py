@@ -331,13 +331,13 @@ def test_a_result_whose_content_cannot_be_compared_counts_as_another() -> None:
 def test_tools_that_are_skipped_show_neither_call_nor_result() -> None:
     chunks = [
         *streamed(
-            fragment("think", '{"x"', "c1", 0), fragment(None, ":1}", None, 0), fragment("look", "{}", "c2", 1), last()
+            fragment("peek", '{"x"', "c1", 0), fragment(None, ":1}", None, 0), fragment("look", "{}", "c2", 1), last()
         ),
         message(ToolMessage("hm", tool_call_id="c1", id="r1")),
-        message(ToolMessage("hm", tool_call_id="c9", name="think", id="r2")),
+        message(ToolMessage("hm", tool_call_id="c9", name="peek", id="r2")),
         message(ToolMessage("ok", tool_call_id="c2", id="r3")),
     ]
-    assert lines_of(chunks, skip_tools=["think"]) == ["call c2 look", "c2 +{}", "/ c2 look({})", "result c2 ok 'ok'"]
+    assert lines_of(chunks, skip_tools=["peek"]) == ["call c2 look", "c2 +{}", "/ c2 look({})", "result c2 ok 'ok'"]
 
 
 # ------------------------------------------------------------------ thinking

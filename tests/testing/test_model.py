@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
 import langwire.testing
 from langwire.errors import UsageError
-from langwire.testing import ScriptedModel, reasoning, text, tool_call, tool_calls, usage
+from langwire.testing import Fault, ScriptedModel, reasoning, text, tool_call, tool_calls, usage
 
 
 def whole(pieces: list[Any]) -> AIMessage:
@@ -93,6 +94,46 @@ def test_an_error_raised_many_times_does_not_gather_tracebacks() -> None:
         return len(caught.traceback)
 
     assert depth() == depth()
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_a_fault_among_the_pieces_is_met_at_its_nth_use(streaming: bool) -> None:
+    fault = Fault(at=2, error=ConnectionError("gone"))
+    model = ScriptedModel(script=[["Hel", fault, "lo"]], streaming=streaming)
+    assert model.invoke("hi").text == "Hello"
+    with pytest.raises(ConnectionError, match="gone"):
+        await model.ainvoke("hi")
+    assert "".join([chunk.text async for chunk in model.astream("hi")]) == "Hello"
+    assert (await model.ainvoke("hi")).text == "Hello"
+    assert fault.calls == 4
+
+
+@pytest.mark.parametrize("ask", ["ainvoke", "astream"])
+async def test_a_model_that_hangs_says_what_it_has_and_can_be_cancelled(ask: str) -> None:
+    hangs, said = Fault(), list[str]()
+    model = ScriptedModel(script=[["Hel", hangs, "lo"]])
+
+    async def read() -> None:
+        if ask == "ainvoke":
+            await model.ainvoke("hi")
+        async for chunk in model.astream("hi"):
+            said.append(chunk.text)
+
+    reading = asyncio.create_task(read())
+    await hangs.reached
+    assert said == (["Hel"] if ask == "astream" else [])
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_a_model_that_hangs_goes_on_when_it_is_released() -> None:
+    hangs = Fault()
+    answer = asyncio.create_task(ScriptedModel(script=[["Hel", hangs, "lo"]]).ainvoke("hi"))
+    await hangs.reached
+    assert not answer.done()
+    hangs.release()
+    assert (await answer).text == "Hello"
 
 
 def test_the_script_stays_as_it_was() -> None:

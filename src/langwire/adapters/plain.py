@@ -228,13 +228,13 @@ class PlainEncoder:
                 self._page.note(f"{self._prefix(lane)}[source] ", _shortened(_source_text(event.data)))
             case StructuredOutput():
                 self._lines((), "[answer] ", _words(event.value))
+            case Extracted(error=str(error)):
+                self._lines(event.lane, "[extractor] ", f"{event.name}: failed with {error}")
             case Extracted():
-                self._lines(self._known(event.id).lane, f"[{event.kind}] ", *_extracted_lines(event.data))
+                self._lines(event.lane, f"[{event.kind}] ", *_extracted_lines(event.kind, event.data))
             case Display():
-                plain = event.bundle.get("text/plain")
-                shown = _first_lines(plain) if isinstance(plain, str) else [", ".join(event.bundle)]
                 title = [event.title] if event.title else []
-                self._lines(self._known(event.id).lane, "[display] ", *title, *shown)
+                self._lines(event.lane, "[display] ", *title, *_display_lines(event.bundle))
             case _:
                 assert_never(event)
 
@@ -501,19 +501,41 @@ def _source_text(data: Any) -> str:
     return " ".join(named) or _words(data)
 
 
-def _extracted_lines(data: Any) -> list[str]:
-    """A list of todos with their boxes; anything else as a result is shown."""
+def _extracted_lines(kind: str, data: Any) -> list[str]:
+    """A list of todos with their boxes, a flat record as `name: value`; anything else as a result is shown."""
     todos = _todos(data)
-    if not todos:
-        return _first_lines(_words(data))
-    done = sum(todo["status"] == "completed" for todo in todos)
-    boxes = [f"{_BOXES.get(str(todo['status']), '[ ]')} {_words(todo['content'])}" for todo in todos]
-    return [f"{done} of {len(todos)} done", *boxes]
+    if todos or (kind == "todos" and data == []):
+        done = sum(todo["status"] == "completed" for todo in todos)
+        boxes = [f"{_BOXES.get(str(todo['status']), '[ ]')} {_words(todo['content'])}" for todo in todos]
+        return [f"{done} of {len(todos)} done", *boxes]
+    fields = cast("dict[Any, Any]", data if isinstance(data, dict) else {})
+    if fields and not any(isinstance(value, (dict, list)) for value in fields.values()):
+        return _first_lines(", ".join(f"{_words(name)}: {_words(value)}" for name, value in fields.items()))
+    return _first_lines(_words(data))
 
 
 def _todos(data: Any) -> list[Mapping[str, Any]]:
     items = cast("list[Any]", data) if isinstance(data, list) else []
     return items if all(isinstance(item, dict) and {"content", "status"} <= item.keys() for item in items) else []
+
+
+def _display_lines(bundle: Mapping[str, Any]) -> list[str]:
+    """The text form of a display; else the names of its forms, and how large those are that are text or base64."""
+    plain = bundle.get("text/plain")
+    if isinstance(plain, str):
+        return _first_lines(plain)
+    return [_shortened(", ".join(_form_text(mime, form) for mime, form in bundle.items()))]
+
+
+def _form_text(mime: str, form: Any) -> str:
+    if not isinstance(form, str):
+        return mime
+    in_base64 = not mime.startswith("text/") and mime != "image/svg+xml"
+    return f"{mime} {_count(_size(form), 'byte') if in_base64 else _count(len(form), 'character')}"
+
+
+def _size(base64: str) -> int:
+    return len(base64) * 3 // 4 - base64[-2:].count("=")
 
 
 def _allowed(decisions: tuple[str, ...]) -> list[str]:

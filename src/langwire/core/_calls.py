@@ -16,6 +16,8 @@ Key: TypeAlias = tuple[str, str]
 
 def related(one: Lane, other: Lane) -> bool:
     """Return whether one lane is the other or lies inside it."""
+    if one == other:
+        return True
     shorter = min(len(one), len(other))
     return one[:shorter] == other[:shorter]
 
@@ -80,8 +82,8 @@ class Calls:
     def find(self, lane: Lane, call_id: str | None) -> Call | None:
         """Return the call that a result in `lane` answers: the nearest one without a result, else the nearest."""
         candidates = [call for call in self._by_call_id.get(call_id or "", ()) if related(call.lane, lane)]
-        if not candidates:
-            return None
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
         return min(candidates, key=lambda call: (call.answered, call.lane != lane, len(call.lane) > len(lane)))
 
     def open(self, *, hidden: bool = False) -> tuple[OpenCall, ...]:

@@ -19,14 +19,21 @@ graph was called gets exact reading. Without that the shape is told from the chu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeGuard, cast
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 from langwire.core._guards import is_list, is_mapping
 from langwire.errors import UnknownChunk, UsageError
 from langwire.events import Lane
 
-Chunk: TypeAlias = tuple[str, Lane, Any, Sequence[Any]]
-"""mode, lane, data, and the interrupts that a v2 `values` part carries beside its data."""
+Chunk: TypeAlias = tuple[Lane, str, Any]
+"""lane, mode, data: what LangGraph yields when it is asked for a list of modes with subgraphs."""
+
+
+class Paused(NamedTuple):
+    """The data of a v2 `values` part that carries interrupts beside its state."""
+
+    values: Any
+    interrupts: Sequence[Any]
 
 
 def chunk_reader(
@@ -46,11 +53,9 @@ def chunk_reader(
             f"stream modes came as a {type(modes).__name__}, for which LangGraph yields chunks without their mode: "
             "pass a list, to the graph and to the parser"
         )
-    if modes is None or version == "v2":
-        return detect
-    if isinstance(modes, str):
-        return _bare(modes, subgraphs)
-    return _listed_with_lane if subgraphs else detect
+    if version == "v2":
+        return _part
+    return _bare(modes, subgraphs) if isinstance(modes, str) else detect
 
 
 def _bare(mode: str, subgraphs: bool | None) -> Callable[[Any], Chunk]:
@@ -60,21 +65,21 @@ def _bare(mode: str, subgraphs: bool | None) -> Callable[[Any], Chunk]:
         if is_mapping(raw) and raw.keys() >= {"type", "ns", "data"} and raw["type"] == mode:
             return detect(raw)  # a v2 part
         if subgraphs is not False and is_list(raw) and len(raw) == 2 and _is_lane(raw[0]):
-            return mode, tuple(raw[0]), raw[1], ()
+            return tuple(raw[0]), mode, raw[1]
         if subgraphs:
             raise unknown(raw)
-        return mode, (), raw, ()
+        return (), mode, raw
 
     return read
 
 
-def _listed_with_lane(raw: Any) -> Chunk:
-    """The shape that `langwire` itself asks for, read without a detour."""
-    if type(raw) is tuple:
-        parts = cast("tuple[Any, ...]", raw)
-        if len(parts) == 3 and type(parts[0]) is tuple and type(parts[1]) is str:
-            return parts[1], cast("Lane", parts[0]), parts[2], ()
-    return detect(raw)
+def _part(raw: Any) -> Chunk:
+    """A v2 part, the usual one read without a detour."""
+    try:
+        lane, mode, data = raw["ns"], raw["type"], raw["data"]
+    except Exception:  # whatever a value of foreign make raises
+        return detect(raw)
+    return (lane, mode, data) if lane.__class__ is tuple and "interrupts" not in raw else detect(raw)
 
 
 def detect(raw: Any) -> Chunk:
@@ -82,8 +87,8 @@ def detect(raw: Any) -> Chunk:
     if is_mapping(raw):
         return _detect_mapping(raw)
     if is_list(raw) and isinstance(raw, tuple):
-        if len(raw) == 3 and _is_lane(raw[0]) and isinstance(raw[1], str):
-            return raw[1], tuple(raw[0]), raw[2], ()
+        if len(raw) == 3 and isinstance(raw[1], str) and _is_lane(raw[0]):
+            return tuple(raw[0]), raw[1], raw[2]
         if len(raw) == 2:
             return _detect_pair(raw)
     elif hasattr(raw, "_fields"):
@@ -94,20 +99,21 @@ def detect(raw: Any) -> Chunk:
 def _detect_pair(raw: Sequence[Any]) -> Chunk:
     first, data = raw
     if isinstance(first, str):
-        return first, (), data, ()
+        return (), first, data
     if _is_lane(first):
-        mode, _, data, interrupts = _detect_data(data)
-        return mode, tuple(first), data, interrupts
+        _, mode, data = _detect_data(data)
+        return tuple(first), mode, data
     if is_mapping(data):
-        return "messages", (), raw, ()
+        return (), "messages", raw
     raise unknown(raw)
 
 
 def _detect_mapping(raw: Mapping[str, Any]) -> Chunk:
     mode: Any = raw.get("type")
     lane: Any = raw.get("ns")
-    if isinstance(mode, str) and lane is not None and _is_lane(lane) and "data" in raw:
-        return mode, tuple(lane), raw["data"], raw.get("interrupts") or ()
+    if isinstance(mode, str) and "data" in raw and (lane.__class__ is tuple or _is_lane(lane)):
+        data, interrupts = raw["data"], raw.get("interrupts")
+        return tuple(lane), mode, Paused(data, interrupts) if interrupts else data
     if mode == "event" and "method" in raw:
         raise UnknownChunk(
             "cannot read an event of LangGraph's v3 stream: "
@@ -119,13 +125,13 @@ def _detect_mapping(raw: Mapping[str, Any]) -> Chunk:
 def _detect_data(data: Any) -> Chunk:
     """Tell the mode of data that came without one; `updates` where the data does not tell."""
     if is_list(data) and len(data) == 2:
-        return "messages", (), data, ()
+        return (), "messages", data
     if not is_mapping(data):
         raise unknown(data)
     for mode, keys in _TELLING_KEYS:
         if keys <= data.keys():
-            return mode, (), data, ()
-    return "updates", (), data, ()
+            return (), mode, data
+    return (), "updates", data
 
 
 _TELLING_KEYS = (
@@ -143,11 +149,11 @@ def _remote_part(part: Any) -> Chunk:
     if not isinstance(event, str):
         raise unknown(part)
     mode, *lane = event.split("|")
-    return mode, tuple(lane), part.data, ()
+    return tuple(lane), mode, part.data
 
 
 def _is_lane(value: Any) -> TypeGuard[Sequence[str]]:
-    return is_list(value) and all(isinstance(segment, str) for segment in value)
+    return is_list(value) and (not value or all(isinstance(segment, str) for segment in value))
 
 
 def unknown(raw: Any) -> UnknownChunk:

@@ -8,12 +8,12 @@ from typing import Any, TypeGuard
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
     """Return whether `value` is a mapping; its keys are taken for strings."""
-    return isinstance(value, Mapping)
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     """Return whether `value` is a list or a plain tuple (a named tuple is a record, not a list)."""
-    return isinstance(value, list) or type(value) is tuple
+    return type(value) is list or type(value) is tuple or isinstance(value, list)
 
 
 def text(value: Any) -> str:

@@ -74,7 +74,7 @@ class Known:
 class History:
     """All messages of a thread that a turn has met."""
 
-    __slots__ = ("_by_id", "_by_object", "_lists", "_members", "_nameless", "_unread")
+    __slots__ = ("_by_id", "_by_object", "_lists", "_members", "_nameless", "_past", "_unread")
 
     def __init__(self, known: Sequence[Any]) -> None:
         self._by_id: dict[str, list[Known]] = {}
@@ -82,11 +82,15 @@ class History:
         self._nameless: dict[Likeness, list[Known]] = {}
         """Messages without an id, by what they say."""
         self._members: dict[Place, dict[str, None]] = {}
+        self._past: dict[str, Any] = {}
+        """Messages of lists that have been read, by id, of which nobody has asked yet."""
         self._unread: dict[Place, Sequence[Any]] = {}
         self._lists: dict[Place, Sequence[Any]] = {}
         for raw in known:
             fields = coerce(raw)
-            if fields is not None and not self._learn(((), None), raw, fields):
+            if fields is not None and fields.get("id"):
+                self._learn(((), None), raw, fields["id"])
+            elif fields is not None:
                 self.add(Known("", (), raw), nameless_mode="history")
 
     def offer(self, place: Place, messages: Sequence[Any]) -> None:
@@ -109,17 +113,26 @@ class History:
         known = self._by_object.get(id(raw))
         return known if known is not None and known.raw is raw else None
 
-    def find(self, lane: Lane, message_id: str, text: str | None = None) -> Known | None:
-        """Return the message with this id that is known in `lane`; among several the one that reads `text`."""
-        known = self._find(lane, message_id, text)
+    def find(self, lane: Lane, message_id: str, fields: Fields | None = None) -> Known | None:
+        """Return the message with this id that is known in `lane`; among several the one that reads like `fields`."""
+        known = self._find(lane, message_id, fields)
         if known is None and self._unread:
             self._read_lists()
-            known = self._find(lane, message_id, text)
-        return known or self._find_renamed(lane, message_id)
+            known = self._find(lane, message_id, fields)
+        if known is None and self._nameless:
+            known = self._find_renamed(lane, message_id)
+        return known
 
-    def _find(self, lane: Lane, message_id: str, text: str | None) -> Known | None:
-        near = [known for known in self._by_id.get(message_id, ()) if related(known.lane, lane)]
-        if len(near) > 1 and text is not None:
+    def _find(self, lane: Lane, message_id: str, fields: Fields | None) -> Known | None:
+        if message_id in self._past:
+            raw = self._past.pop(message_id)
+            for place in [place for place, members in self._members.items() if message_id in members]:
+                self._learn(place, raw, message_id)
+        if message_id not in self._by_id:
+            return None
+        near = [known for known in self._by_id[message_id] if related(known.lane, lane)]
+        if len(near) > 1 and fields is not None:
+            text = text_of(fields)
             near.sort(key=lambda known: known.text != text)
         return near[0] if near else None
 
@@ -137,12 +150,14 @@ class History:
         Once for each message: an id that comes again from the same place, or with nothing but usage, is the same.
         """
         told = self._by_id[known.message_id]
+        if len(told) == 1:
+            return not known.counted
         places = {one.source for one in told if one.spoken}
         return not known.counted and sum(one.counted for one in told) < max(1, len(places))
 
     def find_alike(self, lane: Lane, fields: Fields, mode: str) -> Known | None:
         """Return a message told without an id that reads like this one and that `mode` has not shown yet."""
-        for known in self._nameless.get(_likeness(fields), ()):
+        for known in self._nameless.get(_likeness(fields), ()) if self._nameless else ():
             if known.modes is None or mode in known.modes or not related(known.lane, lane):
                 continue
             named, message_id = (coerce(known.raw) or {}).get("id"), fields.get("id")
@@ -223,23 +238,26 @@ class History:
         """Learn what a list holds beyond the list that was read in its place before, if it only grew."""
         before = self._lists.get(place, ())
         self._lists[place] = messages
+        members = self._members.setdefault(place, {})
         for raw in messages[grown_from(before, messages) :]:
             fields = coerce(raw)
-            if fields is not None and not self._learn(place, raw, fields) and id(raw) not in self._by_object:
+            message_id: str = (fields.get("id") if fields is not None else None) or ""
+            is_new = message_id and message_id not in self._by_id and not self._nameless
+            if is_new and self._past.setdefault(message_id, raw) is raw:
+                members[message_id] = None
+            elif message_id:
+                self._learn(place, raw, message_id)
+            elif fields is not None and id(raw) not in self._by_object:
                 self._by_object[id(raw)] = Known("", place[0], raw)
 
-    def _learn(self, place: Place, raw: Any, fields: Fields) -> bool:
-        """Take in a message that was there before; return False for one without an id."""
-        lane, message_id = place[0], fields.get("id")
-        if not message_id:
-            return False
-        known = self._find(lane, message_id, None) or self._find_renamed(lane, message_id)
+    def _learn(self, place: Place, raw: Any, message_id: str) -> None:
+        """Take in a message that was there before."""
+        known = self._find(place[0], message_id, None) or self._find_renamed(place[0], message_id)
         if known is None:
-            known = Known(message_id, lane, raw)
+            known = Known(message_id, place[0], raw)
             self._by_id.setdefault(message_id, []).append(known)
         known.places.add(place)
         self._members.setdefault(place, {})[known.message_id] = None
-        return True
 
 
 def _likeness(fields: Fields) -> Likeness:

@@ -34,7 +34,18 @@ class Node:
 class Lanes:
     """The lanes and nodes of a turn. `before_end(task id, status)` is called before a node's end is told."""
 
-    __slots__ = ("_agents", "_before_end", "_calls", "_desk", "_nodes", "_open", "_replayed", "_resumed", "_seen")
+    __slots__ = (
+        "_agents",
+        "_before_end",
+        "_calls",
+        "_desk",
+        "_nodes",
+        "_open",
+        "_replayed",
+        "_resumed",
+        "_seen",
+        "moved",
+    )
 
     def __init__(
         self, desk: Desk, calls: Calls, *, resumed: bool, before_end: Callable[[str, NodeStatus], None]
@@ -43,6 +54,8 @@ class Lanes:
         self._nodes: dict[str, Node] = {}
         self._open: dict[Lane, dict[str, Node]] = {}
         self._seen: set[Lane] = {()}
+        self.moved: set[Lane] = set()
+        """The lanes in which something ran or was written."""
         self._agents: dict[Lane, str] = {}
         self._replayed: dict[tuple[Lane, str], int] = {}
         self._resumed: set[Lane] = {()} if resumed else set()
@@ -130,7 +143,7 @@ class Lanes:
 
     def running(self, lane: Lane, name: str) -> str | None:
         """Return the task id of the node that runs under this name in a lane, when there is just one."""
-        tasks = [node.id for node in self._open.get(lane, {}).values() if node.name == name]
+        tasks = [node.id for node in self._open[lane].values() if node.name == name] if lane in self._open else ()
         return tasks[0] if len(tasks) == 1 else None
 
     def unended(self, task: str | None) -> str | None:

@@ -11,14 +11,15 @@ twenty times the reading of the fields.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias
 
 from langwire.core._guards import is_list, is_mapping
 
 Fields: TypeAlias = Mapping[str, Any]
 Block: TypeAlias = Mapping[str, Any]
+ToolCall: TypeAlias = tuple[str | None, str, Any, str | None]
 
 _ROLES = {
     "ai": "assistant",
@@ -34,6 +35,17 @@ _ROLES = {
     "ToolMessageChunk": "tool",
     "remove": "remove",
 }
+STREAMING = frozenset({"AIMessageChunk", "ChatMessageChunk"})
+"""The types of the chunks that models stream."""
+
+_CHUNK_FIELDS: Fields = {
+    "additional_kwargs": None,
+    "chunk_position": None,
+    "id": None,
+    "response_metadata": None,
+    "tool_call_chunks": None,
+    "usage_metadata": None,
+}
 _CHAT = frozenset({"chat", "ChatMessageChunk"})
 _COERCED_TYPES = {"assistant": "ai", "user": "human"}
 
@@ -42,16 +54,24 @@ _COERCED_TYPES = {"assistant": "ai", "user": "human"}
 
 def fields_of(value: Any) -> Fields | None:
     """Return a message's fields, or None when `value` is no message."""
-    cls = cast("type[Any]", type(value))
-    if cls is dict:
+    if value.__class__ is dict:
         return value if "id" in value and _is_message_dict(value) else None
-    base = _loaded_class("langchain_core.messages.base", "BaseMessage")
-    return value.__dict__ if base is not None and _is_subclass(cls, base) else None
+    return value.__dict__ if _is_message_class(value.__class__) else None
+
+
+def streaming_fields(message: Any) -> Fields:
+    """Return the fields of an item of the `messages` mode, with all that a token chunk of a model has.
+
+    A remote graph's dict and the chunks of other roles lack some.
+    """
+    fields: Fields = message if message.__class__ is dict else message.__dict__
+    return fields if fields.keys() >= _CHUNK_FIELDS.keys() else {**_CHUNK_FIELDS, **fields}
 
 
 @lru_cache(maxsize=512)
-def _is_subclass(cls: type, base: type) -> bool:
-    return issubclass(cls, base)
+def _is_message_class(cls: type) -> bool:
+    base = _loaded_class("langchain_core.messages.base", "BaseMessage")
+    return base is not None and issubclass(cls, base)
 
 
 def coerce(value: Any) -> Fields | None:
@@ -77,6 +97,8 @@ def coerce(value: Any) -> Fields | None:
 
 def overwritten(value: Any) -> tuple[bool, Any]:
     """Return whether `value` is LangGraph's `Overwrite`, and what it holds (or `value` itself)."""
+    if is_list(value):
+        return False, value
     overwrite = _loaded_class("langgraph.types", "Overwrite")
     if overwrite is not None and isinstance(value, overwrite):
         return True, getattr(value, "value", None)
@@ -121,7 +143,7 @@ def text_of(fields: Fields) -> str:
 def _text_of_block(block: Any) -> str:
     if isinstance(block, str):
         return block
-    if is_mapping(block) and block.get("type") in _TEXT_TYPES:
+    if is_mapping(block) and _string(block.get("type")) in _TEXT_TYPES:
         return _string(block.get("text"))
     return ""
 
@@ -132,24 +154,26 @@ def _blocks(content: Any) -> Sequence[Any]:
     return () if content is None else (content,)
 
 
-def calls_of(fields: Fields) -> Iterator[tuple[str | None, str, Any, str | None]]:
-    """Yield (call id, name, parsed arguments, their text) of each tool call in a finished message.
+def calls_of(fields: Fields) -> list[ToolCall]:
+    """Return (call id, name, parsed arguments, their text) of each tool call in a finished message.
 
     Arguments come parsed, or as text where a message holds them so: an invalid call, a call in OpenAI's form.
     """
+    calls: list[ToolCall] = []
     for call in _mappings(fields.get("tool_calls")):
         function = call.get("function")
         if is_mapping(function):
-            yield text_or_none(call.get("id")), _string(function.get("name")), None, _string(function.get("arguments"))
+            named, args, text = function, None, _string(function.get("arguments"))
         else:
-            yield text_or_none(call.get("id")), _string(call.get("name")), call.get("args"), None
+            named, args, text = call, call.get("args"), None
+        calls.append((text_or_none(call.get("id")), _string(named.get("name")), args, text))
     for call in _mappings(fields.get("invalid_tool_calls")):
-        yield text_or_none(call.get("id")), _string(call.get("name")), None, _string(call.get("args"))
+        calls.append((text_or_none(call.get("id")), _string(call.get("name")), None, _string(call.get("args"))))
+    return calls
 
 
-def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
-    if is_list(value):
-        yield from filter(is_mapping, value)
+def _mappings(value: Any) -> Sequence[Mapping[str, Any]]:
+    return [one for one in value if is_mapping(one)] if value and is_list(value) else ()
 
 
 def model_of(fields: Fields) -> str | None:
@@ -197,15 +221,21 @@ def read_content(fields: Fields, sink: Sink) -> None:
     if extra and is_mapping(extra):
         _read_extra(extra, sink)
     content = fields.get("content")
-    if type(content) is str:
-        if content:
-            sink.text(content)
-        return
-    for block in _blocks(content):
-        if isinstance(block, str):
+    if type(content) is not str:
+        read_blocks(_blocks(content), sink)
+    elif content:
+        sink.text(content)
+
+
+def read_blocks(blocks: Sequence[Any], sink: Sink) -> None:
+    """Tell `sink` what blocks of content hold."""
+    for block in blocks:
+        if is_mapping(block):
+            kind = block.get("type")
+            read = BLOCKS.get(kind, _other) if isinstance(kind, str) else _other
+            read(block, sink)
+        elif isinstance(block, str):
             sink.text(block)
-        elif is_mapping(block):
-            BLOCKS.get(_string(block.get("type")), _other)(block, sink)
         else:
             sink.media("other", block=block)
 
@@ -226,11 +256,11 @@ def _read_extra(extra: Mapping[str, Any], sink: Sink) -> None:
 
 
 def _text(block: Block, sink: Sink) -> None:
-    text = _string(block.get("text"))
-    if text:
+    text = block.get("text")
+    if text and isinstance(text, str):
         sink.text(text)
-    for key in ("citations", "annotations"):
-        for citation in _blocks(block.get(key)):
+    if "citations" in block or "annotations" in block:
+        for citation in (*_blocks(block.get("citations")), *_blocks(block.get("annotations"))):
             sink.cite(citation)
 
 
@@ -239,8 +269,11 @@ def _refusal(block: Block, sink: Sink) -> None:
 
 
 def _thinking(block: Block, sink: Sink) -> None:
-    sink.reasoning(_string(block.get("thinking")))
-    sink.sign(text_or_none(block.get("signature")), None)
+    thinking = block.get("thinking")
+    if isinstance(thinking, str):
+        sink.reasoning(thinking)
+    if "signature" in block:
+        sink.sign(text_or_none(block["signature"]), None)
 
 
 def _redacted(block: Block, sink: Sink) -> None:

@@ -7,13 +7,14 @@ text goes on in the same part when call fragments come between. Everything is to
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from langwire.core._calls import Call, Calls
 from langwire.core._guards import is_mapping
 from langwire.core._ids import Ids
 from langwire.core.codec import jsonable
+from langwire.core.extractors import Extractors, ToolUse, extract
 from langwire.events import (
     Citation,
     Event,
@@ -37,14 +38,32 @@ Strand = Literal["text", "refusal", "reasoning"]
 
 
 class Desk:
-    """What all messages of a turn share: where events go, the ids, the calls, and which tools are not shown."""
+    """What all messages of a turn share: where events go, the ids, the calls, which tools are not shown or read."""
 
-    __slots__ = ("calls", "ids", "out", "skipped", "total")
+    __slots__ = ("calls", "extractors", "ids", "out", "skipped", "total")
 
-    def __init__(self, ids: Ids, calls: Calls, skipped: frozenset[str]) -> None:
+    def __init__(self, ids: Ids, calls: Calls, skipped: frozenset[str], extractors: Extractors) -> None:
         self.out: list[Event] = []
-        self.ids, self.calls, self.skipped = ids, calls, skipped
+        self.ids, self.calls, self.skipped, self.extractors = ids, calls, skipped, extractors
         self.total: TokenUsage | None = None
+
+    def tell_result(self, result: ToolResult, call: Call | None) -> None:
+        """Tell a result, unless its tool is not shown, and what is extracted from it."""
+        hidden = result.name in self.skipped if call is None else call.hidden
+        if not hidden:
+            self.out.append(result)
+        extractor = self.extractors.find(result.name)
+        if extractor is not None and result.status == "ok":
+            use = ToolUse(
+                name=result.name or "",
+                args=call.args if call is not None else None,
+                content=result.content,
+                artifact=result.artifact,
+                id=None if hidden else result.id,
+                call_id=result.call_id,
+                lane=result.source.lane,
+            )
+            self.out.extend(extract(extractor, use))
 
     def tell_usage(self, usage: Usage) -> None:
         """Tell a message's usage, and add it to the turn's."""
@@ -59,13 +78,15 @@ class Desk:
 class OpenCallPart:
     """A call while it is being written. It starts when its name is known; fragments before that wait."""
 
-    __slots__ = ("call", "call_id", "fragments", "name", "provider")
+    __slots__ = ("call", "call_id", "fragments", "name", "provider", "told_id")
 
     def __init__(self, call_id: str | None, *, provider: bool) -> None:
         self.call_id, self.provider = call_id, provider
         self.name = ""
         self.fragments: list[str] = []
         self.call: Call | None = None
+        self.told_id = ""
+        """Its part id, once it has been told to have started."""
 
 
 class OpenMessage:
@@ -76,24 +97,23 @@ class OpenMessage:
         "_desk",
         "_encrypted",
         "_signature",
-        "_strand",
-        "_strand_id",
         "_text_id",
         "_usages",
         "calls",
-        "closed",
         "message_id",
         "model",
         "role",
         "run",
         "source",
+        "strand",
+        "strand_id",
         "texts",
     )
 
     def __init__(self, desk: Desk, message_id: str, source: Source, role: str) -> None:
         self._desk, self.message_id, self.source, self.role = desk, message_id, source, role
-        self._strand: Strand | None = None
-        self._strand_id = ""
+        self.strand: Strand | None = None
+        self.strand_id = ""
         self._text_id: str | None = None
         self._signature: str | None = None
         self._encrypted: str | None = None
@@ -102,34 +122,33 @@ class OpenMessage:
         self.calls: list[Call] = []
         self.texts: list[str] = []
         self.model: str | None = None
-        self.closed = False
         self.run: int | None = None
         """Whose chunks it takes: the key of its model run, while it is open."""
 
     # -------------------------------------------------------------- strands
 
     def text(self, text: str) -> None:
-        if self._strand != "text":
+        if self.strand != "text":
             self._start("text")
         self.texts.append(text)
-        self._desk.out.append(TextDelta(id=self._strand_id, text=text))
+        self._desk.out.append(TextDelta(id=self.strand_id, text=text))
 
     def refusal(self, text: str) -> None:
         if text:
-            if self._strand != "refusal":
+            if self.strand != "refusal":
                 self._start("refusal")
-            self._desk.out.append(TextDelta(id=self._strand_id, text=text))
+            self._desk.out.append(TextDelta(id=self.strand_id, text=text))
 
     def reasoning(self, text: str) -> None:
         if text:
-            if self._strand != "reasoning" or self._signature or self._encrypted:
+            if self.strand != "reasoning" or self._signature or self._encrypted:
                 self._start("reasoning")
-            self._desk.out.append(ReasoningDelta(id=self._strand_id, text=text))
+            self._desk.out.append(ReasoningDelta(id=self.strand_id, text=text))
 
     def sign(self, signature: str | None, encrypted: str | None) -> None:
         if signature is None and encrypted is None:
             return
-        if self._strand != "reasoning" or (encrypted and (self._signature or self._encrypted)):
+        if self.strand != "reasoning" or (encrypted and (self._signature or self._encrypted)):
             self._start("reasoning")
         self._signature = signature or self._signature
         self._encrypted = encrypted or self._encrypted
@@ -164,8 +183,8 @@ class OpenMessage:
 
     def _start(self, strand: Strand) -> None:
         self._end_strand(partial=False)
-        self._strand = strand
-        id = self._strand_id = self._desk.ids.part(self.message_id)
+        self.strand = strand
+        id = self.strand_id = self._desk.ids.part(self.message_id)
         if strand == "reasoning":
             self._desk.out.append(ReasoningStart(id=id, message_id=self.message_id, source=self.source))
             return
@@ -181,31 +200,38 @@ class OpenMessage:
         )
 
     def _end_strand(self, *, partial: bool) -> None:
-        strand, self._strand = self._strand, None
+        strand, self.strand = self.strand, None
         if strand is None:
             return
         if strand == "reasoning":
             self._desk.out.append(
-                ReasoningEnd(id=self._strand_id, partial=partial, signature=self._signature, encrypted=self._encrypted)
+                ReasoningEnd(id=self.strand_id, partial=partial, signature=self._signature, encrypted=self._encrypted)
             )
             self._signature = self._encrypted = None
         else:
-            self._desk.out.append(TextEnd(id=self._strand_id, partial=partial))
+            self._desk.out.append(TextEnd(id=self.strand_id, partial=partial))
 
     # -------------------------------------------------------------- calls
 
-    def call_chunk(self, chunk: Mapping[str, Any]) -> None:
-        """Take one `tool_call_chunks` fragment. Its slot is its index, else its id, else the last call's."""
-        index, call_id, name = chunk.get("index"), chunk.get("id") or None, chunk.get("name") or ""
-        slot = index if index is not None else call_id
-        key = self._nameless_key(new=bool(name)) if slot is None else ("call", slot)
-        self._fragment(key, call_id, name, chunk.get("args") or "", provider=False)
+    def call_chunks(self, chunks: Iterable[Mapping[str, Any]]) -> None:
+        """Take fragments of calls. The slot of one is its index, else its id, else the last call's."""
+        for chunk in chunks:
+            part = self._call_parts.get(chunk.get("index"))
+            if part is None or chunk.get("id") or chunk.get("name"):
+                part = self._named_part(chunk)
+            if args := chunk.get("args"):
+                part.fragments.append(args)
+                if part.told_id:
+                    self._desk.out.append(ToolCallDelta(id=part.told_id, args=args))
 
     def provider_call(self, slot: Any, call_id: str | None, name: str, args: str | Mapping[str, Any]) -> None:
-        key = ("provider", slot if slot is not None else call_id)
-        if not name and key not in self._call_parts:
-            return  # arguments of an ordinary call, told by its `tool_call_chunks`
-        self._fragment(key, call_id, name, args if isinstance(args, str) else _json(args), provider=True)
+        slot = "provider", slot if slot is not None else call_id
+        if name or slot in self._call_parts:  # else arguments of an ordinary call, told by its `tool_call_chunks`
+            part = self._part(slot, call_id, name, provider=True)
+            text = args if isinstance(args, str) else _json(args)
+            part.fragments.append(text)
+            if text and part.told_id:
+                self._desk.out.append(ToolCallDelta(id=part.told_id, args=text))
 
     def provider_result(self, call_id: str | None, *, failed: bool, content: Any) -> None:
         for key, part in list(self._call_parts.items()):
@@ -215,18 +241,18 @@ class OpenMessage:
         if call is None or call.answered:
             return
         call.answered = True
-        if not call.hidden:
-            self._desk.out.append(
-                ToolResult(
-                    id=call.id,
-                    call_id=call_id,
-                    name=call.name,
-                    message_id=self.message_id,
-                    status="error" if failed else "ok",
-                    content=content,
-                    source=self.source,
-                )
-            )
+        self._desk.tell_result(
+            ToolResult(
+                id=call.id,
+                call_id=call_id,
+                name=call.name,
+                message_id=self.message_id,
+                status="error" if failed else "ok",
+                content=content,
+                source=self.source,
+            ),
+            call,
+        )
 
     def whole_call(self, call_id: str | None, name: str, args: Any, text: str | None) -> None:
         """Tell a call of a finished message at once; `text` are its arguments where they are not parsed."""
@@ -237,33 +263,36 @@ class OpenMessage:
         self._start_call(part)
         self._end_call(part, partial=False)
 
-    def _nameless_key(self, *, new: bool) -> Any:
+    def _named_part(self, chunk: Mapping[str, Any]) -> OpenCallPart:
+        slot, call_id, name = chunk.get("index"), chunk.get("id") or None, chunk.get("name") or ""
+        if slot is None:
+            slot = call_id or self._nameless_slot(new=bool(name))
+        return self._part(slot, call_id, name, provider=False)
+
+    def _nameless_slot(self, *, new: bool) -> Any:
         """Where a fragment belongs that has neither index nor id: a name begins a call, the rest continue the last."""
         if not new:
-            for key in reversed(self._call_parts):
-                if key[0] != "provider":
-                    return key
+            for slot, part in reversed(self._call_parts.items()):
+                if not part.provider:
+                    return slot
         return "nameless", len(self._call_parts)
 
-    def _fragment(self, key: Any, call_id: str | None, name: str, args: str, *, provider: bool) -> None:
-        part = self._call_parts.get(key)
+    def _part(self, slot: Any, call_id: str | None, name: str, *, provider: bool) -> OpenCallPart:
+        """Find the call in a slot, or open one there; give it what it had not yet of id and name."""
+        part = self._call_parts.get(slot)
         if part is None or (call_id and part.call_id and call_id != part.call_id):
             if part is not None:  # another call under the index of the one before
                 self._end_call(part, partial=False)
-            part = self._call_parts[key] = OpenCallPart(call_id, provider=provider)
+            part = self._call_parts[slot] = OpenCallPart(call_id, provider=provider)
         if call_id and part.call_id is None:
             part.call_id = call_id
             if part.call is not None:
                 self._desk.calls.name_id(part.call, call_id)
-        if args:
-            part.fragments.append(args)
         if name and part.name != name:
             part.name += name
-        if part.call is None:
-            if part.name:
-                self._start_call(part)
-        elif args and not part.call.hidden:
-            self._desk.out.append(ToolCallDelta(id=part.call.id, args=args))
+        if part.call is None and part.name:
+            self._start_call(part)
+        return part
 
     def _start_call(self, part: OpenCallPart) -> Call:
         desk = self._desk
@@ -282,6 +311,7 @@ class OpenMessage:
         desk.calls.add(call)
         self.calls.append(call)
         if not hidden:
+            part.told_id = id
             desk.out.append(
                 ToolCallStart(
                     id=id,
@@ -321,7 +351,6 @@ class OpenMessage:
 
     def end(self, *, partial: bool) -> None:
         """Tell the end of every part that is open."""
-        self.closed = True
         self._end_strand(partial=partial)
         parts, self._call_parts = self._call_parts, {}
         for part in parts.values():
@@ -330,7 +359,7 @@ class OpenMessage:
     @property
     def has_parts(self) -> bool:
         """Whether anything of it has been told."""
-        return bool(self._strand_id or self.calls)
+        return bool(self.strand_id or self.calls)
 
     def usage(self) -> Usage | None:
         """Return the message's usage as far as it has been counted, once."""
@@ -362,25 +391,22 @@ def sum_usage(message_id: str, model: str | None, usages: list[Mapping[str, Any]
     Providers either split the counts over chunks, to be added, or repeat the running total: then the input
     tokens, which no provider bills twice for one message, come more than once, and the largest counts.
     """
-    combine: Callable[[Iterator[int]], int] = max if sum(_count(u, "input_tokens") > 0 for u in usages) > 1 else sum
+    repeated = len(usages) > 1 and sum(_count(usage, "input_tokens") > 0 for usage in usages) > 1
+    combine = max if repeated else sum
     details: dict[str, Any] = {}
     for key in ("input_token_details", "output_token_details"):
-        names = {name: None for usage in usages for name in _details(usage, key)}
-        counts = {name: combine(_count(_details(usage, key), name) for usage in usages) for name in names}
+        given = [usage[key] for usage in usages if usage.get(key) and is_mapping(usage[key])]
+        names = {name: None for one in given for name in one}
+        counts = {name: combine([_count(one, name) for one in given]) for name in names}
         if counts:
             details[key] = counts
     return Usage(
         message_id=message_id,
         model=model,
-        input_tokens=combine(_count(usage, "input_tokens") for usage in usages),
-        output_tokens=combine(_count(usage, "output_tokens") for usage in usages),
+        input_tokens=combine([_count(usage, "input_tokens") for usage in usages]),
+        output_tokens=combine([_count(usage, "output_tokens") for usage in usages]),
         details=details or None,
     )
-
-
-def _details(usage: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = usage.get(key)
-    return value if is_mapping(value) else {}
 
 
 def _count(counts: Mapping[str, Any], name: str) -> int:

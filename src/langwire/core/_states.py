@@ -53,14 +53,20 @@ class States:
     def _difference(
         self, mode: str, lane: Lane, key: str, before: Sequence[Any], now: Sequence[Any], source: Source
     ) -> None:
-        same = list(map(is_, before, now))
-        start = same.index(False) if False in same else len(same)
+        start = _first_difference(before, now)
         if start < len(now):
             self._teller.written(lane, key, list(now[start:]), source, mode)
         if start < len(before):
             ids = {fields["id"] for raw in now[start:] if (fields := fields_of(raw)) and fields.get("id")}
             gone = [fields["id"] for raw in before[start:] if (fields := fields_of(raw)) and fields.get("id")]
             self._teller.gone(lane, key, [id for id in gone if id not in ids])
+
+
+def _first_difference(before: Sequence[Any], now: Sequence[Any]) -> int:
+    """Return how many leading messages are the same objects."""
+    if all(map(is_, before, now)):  # a list that only grew, or shrank
+        return min(len(before), len(now))
+    return list(map(is_, before, now)).index(False)
 
 
 def open_calls_of(lane: Lane, *states: Any) -> Iterator[OpenCall]:

@@ -6,20 +6,23 @@ joins the parts, the calls and the history; it knows no chunk shapes and no mode
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from langwire.core._history import History, Known, Place
 from langwire.core._lanes import Lanes
 from langwire.core._messages import (
+    STREAMING,
     Fields,
     calls_of,
     coerce,
     fields_of,
     model_of,
     overwritten,
+    read_blocks,
     read_content,
     role_of,
+    streaming_fields,
     text_of,
     text_or_none,
 )
@@ -32,11 +35,11 @@ from langwire.events import (
     MessagesRemoved,
     NodeStatus,
     Source,
+    TextDelta,
     ToolResult,
 )
 
 REMOVE_ALL = "__remove_all__"
-_STREAMING = frozenset({"AIMessageChunk", "ChatMessageChunk"})
 
 
 class Run:
@@ -47,11 +50,15 @@ class Run:
     here so that no other object can take its place in memory.
     """
 
-    __slots__ = ("last_id", "message", "metadata")
+    __slots__ = ("kind", "last_id", "message", "metadata")
 
-    def __init__(self, metadata: Mapping[str, Any], message: OpenMessage, last_id: str) -> None:
-        self.metadata, self.message = metadata, message
-        self.last_id: str | None = last_id
+    def __init__(self, metadata: Any, message: Any, last_id: str | None, kind: type | None) -> None:
+        self.metadata: Mapping[str, Any] = metadata
+        self.message: OpenMessage = message
+        self.last_id, self.kind = last_id, kind
+
+
+_NO_RUN = Run(None, None, None, None)
 
 
 class Teller:
@@ -68,6 +75,7 @@ class Teller:
         "_open_by_task",
         "_prefix",
         "_removals",
+        "_run",
         "_runs",
         "_told_by_task",
     )
@@ -77,6 +85,8 @@ class Teller:
         self._messages_key, self._prefix = messages_key, prefix
         self._nameless = 0
         self._runs: dict[int, Run] = {}
+        self._run = _NO_RUN
+        """The run that the last chunk was of: the next one's, most likely."""
         self._open: dict[tuple[Lane, str], tuple[OpenMessage, Known]] = {}
         self._open_by_task: dict[str | None, dict[tuple[Lane, str], None]] = {}
         self._told_by_task: dict[str, list[Known]] = {}
@@ -86,43 +96,52 @@ class Teller:
 
     # -------------------------------------------------------------- what streams
 
-    def chunk(self, lane: Lane, message: Any, metadata: Mapping[str, Any]) -> bool:
+    def chunk(self, lane: Lane, message: Any, metadata: Mapping[str, Any]) -> TextDelta | None:  # noqa: C901
         """Take one item of the `messages` mode: a token chunk, or a message that a node made.
 
-        Returns whether a message began: the rest of its chunks say nothing new about their lane.
+        What it tells goes to the desk, but for the one event that a chunk tells nine times in ten: a piece of open
+        text, nothing before it and nothing after it. That is returned, and costs half.
         """
-        fields = cast("Fields", message if type(message) is dict else message.__dict__)
-        if fields["type"] not in _STREAMING:
-            self._finished_in_messages(lane, message, fields, metadata)
-            return True
-        run = self._runs.get(id(metadata))
-        began = run is None or run.message.closed
-        if run is None or began:
-            opened = self._opened(lane, fields, metadata)
-        else:
-            opened = run.message
+        run = self._run
+        if run.metadata is not metadata:
+            run = self._run = self._runs.get(id(metadata), _NO_RUN)
+        if type(message) is run.kind:
+            fields, opened = message.__dict__, run.message
             if fields["id"] != run.last_id:
                 self._rename(run, fields["id"])
-        self._read_chunk(fields, opened)
-        return began
-
-    def _read_chunk(self, fields: Fields, opened: OpenMessage) -> None:
-        content = fields["content"]
-        if type(content) is not str or fields.get("additional_kwargs"):
+        else:
+            self._lanes.moved.add(lane)
+            fields = streaming_fields(message)
+            if fields["type"] not in STREAMING:
+                self._finished_in_messages(lane, message, fields, metadata)
+                return None
+            opened = self._opened(lane, message, fields, metadata)
+        content, call_chunks = fields["content"], fields["tool_call_chunks"]
+        last = fields["response_metadata"] or fields["usage_metadata"] or fields["chunk_position"]
+        if fields["additional_kwargs"]:
             read_content(fields, opened)
+        elif type(content) is not str:
+            read_blocks(content, opened)
         elif content:
+            if opened.strand == "text" and not call_chunks and not last:
+                opened.texts.append(content)
+                return TextDelta(id=opened.strand_id, text=content)
             opened.text(content)
-        if call_chunks := fields.get("tool_call_chunks"):
-            for call_chunk in call_chunks:
-                opened.call_chunk(call_chunk)
-        if usage := fields.get("usage_metadata"):
-            opened.count(usage)
-        if fields.get("response_metadata"):
-            opened.model = model_of(fields) or opened.model
-        if fields.get("chunk_position") == "last":
+        if call_chunks:
+            opened.call_chunks(call_chunks)
+        if last:
+            self._read_about(fields, opened)
+        return None
+
+    def _read_about(self, fields: Fields, opened: OpenMessage) -> None:
+        """What the last chunks of a message say about the whole of it."""
+        opened.model = model_of(fields) or opened.model
+        if fields["usage_metadata"]:
+            opened.count(fields["usage_metadata"])
+        if fields["chunk_position"] == "last":
             self._end((opened.source.lane, opened.message_id), partial=False)
 
-    def _opened(self, lane: Lane, fields: Fields, metadata: Mapping[str, Any]) -> OpenMessage:
+    def _opened(self, lane: Lane, raw: Any, fields: Fields, metadata: Mapping[str, Any]) -> OpenMessage:
         """Find or open the message that a chunk belongs to."""
         source = self._source(lane, metadata)
         message_id = fields.get("id") or self._new_id()
@@ -137,7 +156,8 @@ class Teller:
             if message.run is not None:
                 self._runs.pop(message.run, None)
             message.run = id(metadata)
-            self._runs[message.run] = Run(metadata, message, message_id)
+            kind = None if raw.__class__ is dict else raw.__class__
+            self._run = self._runs[message.run] = Run(metadata, message, message_id, kind)
         return message
 
     def _rename(self, run: Run, message_id: str | None) -> None:
@@ -177,13 +197,14 @@ class Teller:
 
     def _end(self, key: tuple[Lane, str], *, partial: bool) -> None:
         """Close a message: its parts end, then its usage is told."""
-        opened = self._open.pop(key, None)
-        if opened is None:
+        if key not in self._open:
             return
+        opened = self._open.pop(key)
         message, known = opened
         self._open_by_task[message.source.task].pop(key, None)
         if message.run is not None:
             self._runs.pop(message.run, None)
+            self._run = _NO_RUN
         message.end(partial=partial)
         usage = message.usage()
         known.spoken = message.has_parts
@@ -216,7 +237,10 @@ class Teller:
             return False
         standing: set[str] = set()
         removed: dict[str, None] = {}
-        for raw, fields in self._read(key, raws):
+        for raw in raws:
+            fields = self._fields(key, raw)
+            if fields is None:
+                continue
             if role_of(fields) != "remove":
                 kept = self._kept(place, raw, fields, source, mode)
                 standing.add(kept)
@@ -228,14 +252,12 @@ class Teller:
                 removed[str(fields.get("id"))] = None
         if replaces:
             removed = {id: None for id in self._history.members(place) if id not in standing}
-        self._tell_removed(place, list(removed))
+        if removed:
+            self._tell_removed(place, list(removed))
         return True
 
-    def _read(self, key: str | None, raws: Sequence[Any]) -> Iterator[tuple[Any, Fields]]:
-        for raw in raws:
-            fields = coerce(raw) if key == self._messages_key else fields_of(raw)
-            if fields is not None:
-                yield raw, fields
+    def _fields(self, key: str | None, raw: Any) -> Fields | None:
+        return coerce(raw) if key == self._messages_key else fields_of(raw)
 
     def _kept(self, place: Place, raw: Any, fields: Fields, source: Source, mode: str) -> str:
         """A message that the state now holds: tell what is new about it, and return the id it is told under."""
@@ -267,7 +289,7 @@ class Teller:
         message_id = fields.get("id")
         known = self._history.find_object(raw, read=not message_id)
         if known is None and message_id:
-            known = self._history.find(lane, message_id, text_of(fields))
+            known = self._history.find(lane, message_id, fields)
         if known is None:
             known = self._history.find_alike(lane, fields, mode)
         return known
@@ -298,20 +320,16 @@ class Teller:
         call_id, content = fields.get("tool_call_id"), fields.get("content")
         call = self._desk.calls.find(lane, call_id)
         name = text_or_none(fields.get("name")) or (call.name if call is not None else None)
-        if name in self._desk.skipped:
-            if call is not None:
-                call.answered = True
-            return
         if call is not None and call.answered:
             first_id, first = call.answer
-            if not _equal(first, content) and first_id is not None:
+            if not call.hidden and first_id is not None and not _equal(first, content):
                 self._desk.out.append(MessageReplaced(message_id=first_id, text=text_of(fields), source=source))
             return
         if call is not None:
             call.answered, call.answer = True, (message_id, content)
             self._end((call.lane, call.message_id or ""), partial=False)
             self._lanes.finished_call(call)
-        self._desk.out.append(
+        self._desk.tell_result(
             ToolResult(
                 id=call.id if call is not None else self._desk.ids.call(str(call_id or "")),
                 call_id=call_id,
@@ -321,13 +339,15 @@ class Teller:
                 content=content,
                 artifact=fields.get("artifact"),
                 source=source,
-            )
+            ),
+            call,
         )
 
     def _tell_new_calls(self, known: Known, fields: Fields, source: Source) -> None:
         """Calls that a node added to a message which has been told; ids that the provider left out."""
-        calls = list(calls_of(fields))
-        told = {call.call_id for call in known.calls}
+        calls, told = calls_of(fields), [call.call_id for call in known.calls]
+        if told == [call[0] for call in calls]:
+            return
         for position, (call_id, name, args, args_text) in enumerate(calls):
             if call_id is None or call_id in told:
                 continue
@@ -340,7 +360,7 @@ class Teller:
 
     def _tell_usage(self, known: Known, fields: Fields) -> None:
         usage = fields.get("usage_metadata")
-        if usage and self._history.may_count(known):
+        if usage and not known.counted and self._history.may_count(known):
             known.counted = True
             self._desk.tell_usage(sum_usage(known.message_id, model_of(fields), [usage]))
 
@@ -376,8 +396,9 @@ class Teller:
 
     def learn(self, lane: Lane, key: str | None, value: Any) -> None:
         """Take in messages that an earlier turn told: LangGraph shows their writes again when it resumes."""
-        for raw, fields in self._read(key, messages_of(overwritten(value)[1]) or ()):
-            if self._known(lane, raw, fields, "replay") is None:
+        for raw in messages_of(overwritten(value)[1]) or ():
+            fields = self._fields(key, raw)
+            if fields is not None and self._known(lane, raw, fields, "replay") is None:
                 known = Known(fields.get("id") or self._new_id(), lane, raw)
                 self._history.add(known, nameless_mode=None if fields.get("id") else "replay")
 

@@ -16,27 +16,22 @@ from langwire.core._guards import is_list, is_mapping
 from langwire.core._messages import coerce, fields_of
 
 
-def writes(value: Any) -> Iterator[tuple[str | None, Any]]:
-    """Yield (state key, value) for each write of an update; the key is None for a value that stands alone."""
+def writes(value: Any) -> list[tuple[str | None, Any]]:
+    """Return (state key, value) for each write of an update; the key is None for a value that stands alone."""
     if value is None:
-        return
+        return []
     if is_mapping(value) and fields_of(value) is None:
-        for key, written in value.items():
-            yield from _channel_writes(str(key), written)
-    elif isinstance(value, list) and is_list(value) and not _holds_message(value):
-        for item in value:
-            yield from writes(item)
-    else:
-        yield None, value
+        return [write for key, written in value.items() for write in _channel_writes(str(key), written)]
+    if isinstance(value, list) and is_list(value) and not _holds_message(value):
+        return [write for item in value for write in writes(item)]
+    return [(None, value)]
 
 
-def _channel_writes(key: str, written: Any) -> Iterator[tuple[str | None, Any]]:
+def _channel_writes(key: str, written: Any) -> Sequence[tuple[str | None, Any]]:
     if key in _RETURNS:
-        yield from writes(written)
-        return
+        return writes(written)
     several = written.get("$writes") if is_mapping(written) else None
-    for one in several if is_list(several) else (written,):
-        yield key, one
+    return [(key, one) for one in several] if is_list(several) else ((key, written),)
 
 
 _RETURNS = frozenset({"__return__", "__end__"})
@@ -62,9 +57,9 @@ def state_items(state: Any) -> Iterator[tuple[str, Any]]:
 
 def messages_of(value: Any) -> Sequence[Any] | None:
     """Return the messages that a written value holds, or None when it holds none."""
-    if fields_of(value) is not None:
-        return (value,)
-    return value if is_list(value) and _holds_message(value) else None
+    if is_list(value):
+        return value if _holds_message(value) else None
+    return (value,) if fields_of(value) is not None else None
 
 
 def as_messages(value: Any) -> Sequence[Any] | None:

@@ -104,11 +104,13 @@ def encode(event: Event, *, max_value_bytes: int | None = None) -> bytes:
     """
     names = _VALUE_FIELDS[type(event)]
     try:
-        plain = not names or all(_is_plain(getattr(event, name)) for name in names)
+        if not names:
+            return _encode(event)
+        plain = all(_is_plain(getattr(event, name)) for name in names)
         line = _encode(event if plain else jsonable(event))
     except Exception:  # lone surrogates, huge integers, a value that changes or raises while it is looked at
         line = _encode(jsonable(event))
-    if max_value_bytes is None or not names or len(line) <= max_value_bytes:
+    if max_value_bytes is None or len(line) <= max_value_bytes:
         return line
     return _shorten(line, names, max_value_bytes, media=isinstance(event, Media))
 

@@ -23,7 +23,7 @@ arguments
 result
     A `ToolResult` answers a call that started in this turn or was left open by an earlier one, under its call id and
     after its end, and a call gets at most one. Whatever else speaks about a call (its output, what was extracted
-    from it or is to be displayed for it) speaks about a known one.
+    from it or is to be displayed for it) speaks about a known one, or, where the tool is not shown, about none.
 open-calls
     `TurnEnd.open_calls` names each call that has no result once, those left open by earlier turns included, and no
     other. Calls that the provider runs itself need no result and are never open.
@@ -324,7 +324,9 @@ class Checker:
     # -------------------------------------------------------------- calls
 
     def _about_call(self, event: ToolOutputDelta | Extracted | Display) -> None:
-        if self._strict and event.id not in self._calls:
+        if not isinstance(event, ToolOutputDelta):
+            self._meet(event.lane)
+        if self._strict and event.id is not None and event.id not in self._calls:
             self._tell("result", f"{type(event).__name__} came for {event.id!r}: no such call is known")
 
     def _result(self, event: ToolResult) -> None:

@@ -8,11 +8,11 @@ history, pauses. The events it tells obey the grammar in `langwire.core.conforma
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from langwire.core._calls import Calls
-from langwire.core._chunks import chunk_reader, unknown
+from langwire.core._chunks import Paused, chunk_reader, unknown
 from langwire.core._guards import is_mapping, text
 from langwire.core._history import History
 from langwire.core._ids import Ids
@@ -22,6 +22,8 @@ from langwire.core._pauses import Pauses
 from langwire.core._states import INTERRUPT, States
 from langwire.core._teller import Teller
 from langwire.core._updates import is_state, writes
+from langwire.core.built_ins import BUILT_INS
+from langwire.core.extractors import Extractor, Extractors
 from langwire.errors import ParserEnded
 from langwire.events import (
     Cause,
@@ -42,7 +44,7 @@ from langwire.events import (
     TurnStart,
 )
 
-Reader: TypeAlias = Callable[[Lane, Any, Sequence[Any]], None]
+Reader: TypeAlias = Callable[[Lane, Any], None]
 
 _STRUCTURED = "structured_response"
 _CARRIERS = frozenset({"messages", "updates", "values", "tasks", "checkpoints", "debug"})
@@ -57,9 +59,10 @@ class StreamParser:
     turn (`history`, of use only without the `tasks` mode), and the calls that earlier turns left open (`open_calls`).
 
     `state=True` also tells `StateSnapshot` and `StateDelta`. `skip_tools` names tools whose calls and results are
-    not told. `messages_key` is the state key whose dicts, tuples and strings are messages as well.
+    not told. `extractors` read todos, displays and the like out of results, of tools that are not told as well.
+    `messages_key` is the state key whose dicts, tuples and strings are messages as well.
 
-    Raises `UsageError` for modes or a version that cannot be read.
+    Raises `UsageError` for modes or a version that cannot be read, and for what is no extractor.
     """
 
     def __init__(
@@ -77,26 +80,28 @@ class StreamParser:
         open_calls: Iterable[OpenCall] = (),
         state: bool = False,
         skip_tools: Iterable[str] = (),
+        extractors: Iterable[Extractor] | Extractor = BUILT_INS,
         messages_key: str = "messages",
     ) -> None:
         self._read = chunk_reader(modes, subgraphs, version)
+        self._exact = isinstance(modes, list) and bool(subgraphs) and version != "v2"
+        """Whether chunks come as (lane, mode, data), the shape that langwire itself asks for: it needs no reading."""
         self._modes = frozenset([modes] if isinstance(modes, str) else modes or ())
         self._tell_state = state
         turn_id = turn_id or uuid4().hex
         open_calls, skipped = tuple(open_calls), frozenset(skip_tools)
         self._calls = Calls(open_calls, skipped)
-        desk = self._desk = Desk(Ids(call.id for call in open_calls), self._calls, skipped)
+        desk = self._desk = Desk(Ids(call.id for call in open_calls), self._calls, skipped, Extractors(extractors))
         self._resumed = cause != "message"
         self._lanes = Lanes(desk, self._calls, resumed=self._resumed, before_end=self._before_node_end)
         self._teller = Teller(desk, History(history), self._lanes, messages_key=messages_key, prefix=turn_id)
+        self._read_message = self._teller.chunk
         self._states = States(self._teller)
         self._pauses = Pauses(desk, self._calls)
-        self._turn_start = TurnStart(
-            turn_id=turn_id, thread_id=thread_id, cause=cause, checkpoint_id=checkpoint_id, input=input
+        desk.out.append(
+            TurnStart(turn_id=turn_id, thread_id=thread_id, cause=cause, checkpoint_id=checkpoint_id, input=input)
         )
-        self._life: Literal["new", "running", "over"] = "new"
-        self._moved: set[Lane] = set()
-        """Lanes in which something ran or was written."""
+        self._over = False
         self._entering: set[Lane] = set()
         """Lanes whose last checkpoint held the input, not yet taken in."""
         self._baseline: tuple[Lane, Any] | None = None
@@ -105,7 +110,6 @@ class StreamParser:
         self._checkpoint_id: str | None = None
         self._next: tuple[str, ...] | None = None
         self._readers: dict[str, Reader] = {
-            "messages": self._read_messages,
             "updates": self._read_updates,
             "values": self._read_values,
             "tasks": self._read_tasks,
@@ -119,7 +123,7 @@ class StreamParser:
 
     def start(self) -> list[Event]:
         """Return the `TurnStart`, if it has not been told: `feed` and the endings tell it by themselves."""
-        self._begin()
+        self._check_open()
         return self._take()
 
     def feed(self, chunk: Any) -> list[Event]:
@@ -127,19 +131,24 @@ class StreamParser:
 
         Raises `UnknownChunk` for what LangGraph does not yield, `ParserEnded` after the turn's end.
         """
-        mode, lane, data, interrupts = self._read(chunk)
-        if self._life != "running":
-            self._begin()
-        reader = self._readers.get(mode)
-        if reader is None:
-            self._lanes.enter(lane)
-            self._desk.out.append(Raw(mode=mode, lane=lane, data=data))
-            return self._take()
+        exact = self._exact and chunk.__class__ is tuple and len(chunk) == 3
+        lane, mode, data = chunk if exact else self._read(chunk)
+        desk = self._desk
         try:
-            reader(lane, data, interrupts)
+            if mode == "messages":
+                message, metadata = data
+                delta = self._read_message(lane, message, metadata)
+                if delta is not None:
+                    return [delta]
+            elif mode in self._readers:
+                self._readers[mode](lane, data)
+            else:
+                self._lanes.enter(lane)
+                desk.out.append(Raw(mode=text(mode), lane=lane, data=data))
         except Exception as error:  # the data is not what this mode holds
             raise unknown(chunk) from error
-        return self._take()
+        events, desk.out = desk.out, []
+        return events
 
     def close(
         self,
@@ -153,8 +162,8 @@ class StreamParser:
         `open_interrupts` are the thread's pending interrupts and `paused` the nodes that come next although nothing
         is asked, both as the checkpoint has them. `None` means unknown: the stream's own word stands.
         """
-        self._begin()
-        if self._baseline is not None and () not in self._moved:
+        self._check_open()
+        if self._baseline is not None and () not in self._lanes.moved:
             self._read_result(*self._baseline)
         paused = paused if paused is not None else self._next
         interrupts = self._pauses.settle(open_interrupts, paused)
@@ -164,19 +173,19 @@ class StreamParser:
         self, error: BaseException, *, error_id: str | None = None, checkpoint_id: str | None = None
     ) -> list[Event]:
         """End the turn of a run that raised. The event names the exception's class, never its text."""
-        self._begin()
+        self._check_open()
         code = type(error).__name__
         info = ErrorInfo(code=code, message=_SAFE.get(code, f"the agent failed with {code}"), id=error_id)
         return self._end("error", self._pauses.told(), checkpoint_id, info)
 
     def cancel(self, *, checkpoint_id: str | None = None) -> list[Event]:
         """End the turn of a run that somebody stopped."""
-        self._begin()
+        self._check_open()
         return self._end("cancelled", self._pauses.told(), checkpoint_id)
 
     def expire(self, *, checkpoint_id: str | None = None) -> list[Event]:
         """End the turn of a run that took too long."""
-        self._begin()
+        self._check_open()
         info = ErrorInfo(code="Timeout", message="the agent took too long and was stopped")
         return self._end("timeout", self._pauses.told(), checkpoint_id, info)
 
@@ -207,12 +216,9 @@ class StreamParser:
             for event in self.close():
                 yield event
 
-    def _begin(self) -> None:
-        if self._life == "over":
+    def _check_open(self, _chunk: Any = None) -> Any:
+        if self._over:
             raise ParserEnded("this parser's turn has ended: make a new StreamParser for each turn")
-        if self._life == "new":
-            self._life = "running"
-            self._desk.out.append(self._turn_start)
 
     def _take(self) -> list[Event]:
         events, self._desk.out = self._desk.out, []
@@ -227,7 +233,8 @@ class StreamParser:
     ) -> list[Event]:
         self._lanes.end_all(complete=outcome in ("complete", "interrupted"))
         self._teller.end_all()
-        self._life = "over"
+        self._over = True
+        self._exact, self._read = False, self._check_open
         self._desk.out.append(
             TurnEnd(
                 outcome=outcome,
@@ -242,12 +249,7 @@ class StreamParser:
 
     # -------------------------------------------------------------- one reader a mode
 
-    def _read_messages(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
-        message, metadata = data
-        if self._teller.chunk(lane, message, metadata):
-            self._moved.add(lane)
-
-    def _read_updates(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
+    def _read_updates(self, lane: Lane, data: Any) -> None:
         self._enter(lane)
         metadata = data.get("__metadata__")
         cached = is_mapping(metadata) and bool(metadata.get("cached"))
@@ -277,7 +279,7 @@ class StreamParser:
         if cached:
             self._lanes.replay(lane, node)
 
-    def _read_tasks(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
+    def _read_tasks(self, lane: Lane, data: Any) -> None:
         if "result" in data:
             self._read_task_result(lane, data)
             return
@@ -301,19 +303,20 @@ class StreamParser:
         status = "error" if error is not None else "interrupted" if interrupts else "ok"
         self._lanes.end(data["id"], status, _error_name(error))
 
-    def _read_values(self, lane: Lane, data: Any, interrupts: Sequence[Any]) -> None:
+    def _read_values(self, lane: Lane, data: Any) -> None:
         self._lanes.enter(lane)
+        data, interrupts = data if type(data) is Paused else (data, ())
         if not is_state(data):
             self._read_result(lane, data)
             return
-        first = not self._states.seen("values", lane) and lane not in self._moved
+        first = not self._states.seen("values", lane) and lane not in self._lanes.moved
         self._read_state("values", lane, data, baseline=first)
         if not lane:
             self._baseline = (lane, data) if first else None
         asked = data.get(INTERRUPT) if is_mapping(data) else None
         self._pauses.meet(lane, interrupts or asked or ())
 
-    def _read_checkpoints(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
+    def _read_checkpoints(self, lane: Lane, data: Any) -> None:
         self._lanes.enter(lane)
         first = not self._states.seen("checkpoints", lane) or lane in self._entering
         entering = data["metadata"].get("source") == "input"
@@ -323,15 +326,15 @@ class StreamParser:
             self._checkpoint_id = data["config"].get("configurable", {}).get("checkpoint_id")
             self._next = tuple(data["next"])
 
-    def _read_debug(self, lane: Lane, data: Any, interrupts: Sequence[Any]) -> None:
+    def _read_debug(self, lane: Lane, data: Any) -> None:
         reader = self._read_checkpoints if data["type"] == "checkpoint" else self._read_tasks
-        reader(lane, data["payload"], interrupts)
+        reader(lane, data["payload"])
 
-    def _read_custom(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
+    def _read_custom(self, lane: Lane, data: Any) -> None:
         self._lanes.enter(lane)
         self._desk.out.append(Custom(lane=lane, data=data))
 
-    def _read_tools(self, lane: Lane, data: Any, _interrupts: Sequence[Any]) -> None:
+    def _read_tools(self, lane: Lane, data: Any) -> None:
         self._lanes.enter(lane)
         call = self._calls.find(lane, data["tool_call_id"])
         if data["event"] == "tool-output-delta":
@@ -344,7 +347,7 @@ class StreamParser:
 
     def _enter(self, lane: Lane, agent: str | None = None) -> None:
         self._lanes.enter(lane, agent)
-        self._moved.add(lane)
+        self._lanes.moved.add(lane)
 
     def _source(self, lane: Lane, node: str | None = None, task: str | None = None) -> Source:
         task = task or (self._lanes.running(lane, node) if node is not None else None)

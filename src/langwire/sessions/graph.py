@@ -24,6 +24,8 @@ from langgraph.types import Command
 from langwire.core._guards import is_mapping
 from langwire.core._states import open_calls_of
 from langwire.core._updates import as_messages
+from langwire.core.built_ins import BUILT_INS
+from langwire.core.extractors import Extractor, Extractors
 from langwire.core.interrupts import resume_map
 from langwire.core.parser import StreamParser
 from langwire.core.transcript import Transcript
@@ -33,7 +35,7 @@ from langwire.sessions._bridges import iterate_in_loop, iterate_in_thread, run_i
 
 ExtraMode = Literal["values", "checkpoints", "debug", "tools"]
 
-_MODES = ("messages", "updates", "tasks", "custom")
+MODES = ("messages", "updates", "tasks", "custom")
 _EXTRA_MODES = frozenset({"values", "checkpoints", "debug", "tools"})
 _OURS = frozenset({"stream_mode", "subgraphs", "version"})
 
@@ -64,6 +66,7 @@ def stream(
     state: bool = False,
     modes: Sequence[ExtraMode] = (),
     skip_tools: Iterable[str] = (),
+    extractors: Iterable[Extractor] | Extractor = BUILT_INS,
     raise_errors: bool = True,
     **kwargs: Any,
 ) -> Iterator[Event]:
@@ -71,15 +74,16 @@ def stream(
 
     `input` is a plain string, a message or a list of messages, whatever else the graph takes, a `Command`, or
     None to go on from a checkpoint. `state=True` also tells snapshots and changes of the state. `modes` asks for
-    more stream modes. `skip_tools` names tools that are not shown. `config` and all further keywords (`context`,
-    `durability`, `interrupt_before`, …) go to the graph as they are. A graph that only runs async is driven by
-    an event loop in a thread of its own. A graph with a checkpointer and no `thread_id` gets a new thread.
+    more stream modes. `skip_tools` names tools that are not shown, `extractors` read todos, displays and the like out
+    of what tools did. `config` and all further keywords (`context`, `durability`, …) go to the graph as they are. A
+    graph that only runs async is driven by an event loop in a thread of its own. A graph with a checkpointer and no
+    `thread_id` gets a new thread.
 
     What the graph raises is raised after the turn has ended with `TurnEnd(outcome="error")`, unless
     `raise_errors=False`. On Ctrl-C the turn ends as `cancelled`, then `KeyboardInterrupt` is raised. Raises
     `UnsupportedGraph`, `InvalidInput` or `UsageError` at once for what cannot be run.
     """
-    call = _prepare(graph, input, config, state, modes, skip_tools, kwargs)
+    call = prepare(graph, input, config, state, modes, skip_tools, extractors, kwargs)
     return _events(call, raise_errors=raise_errors)
 
 
@@ -91,6 +95,7 @@ def astream(
     state: bool = False,
     modes: Sequence[ExtraMode] = (),
     skip_tools: Iterable[str] = (),
+    extractors: Iterable[Extractor] | Extractor = BUILT_INS,
     raise_errors: bool = True,
     **kwargs: Any,
 ) -> AsyncIterator[Event]:
@@ -99,7 +104,7 @@ def astream(
     A graph whose checkpointer only works sync is driven in worker threads. When the caller is cancelled, the run
     is stopped and the cancel passes through at once, without a `TurnEnd`.
     """
-    call = _prepare(graph, input, config, state, modes, skip_tools, kwargs)
+    call = prepare(graph, input, config, state, modes, skip_tools, extractors, kwargs)
     return _aevents(call, raise_errors=raise_errors)
 
 
@@ -176,7 +181,7 @@ def _folding(adapter: Sink | None) -> tuple[Transcript, Callable[[Event], None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """How a graph is called for one turn."""
 
     graph: Any
@@ -186,6 +191,7 @@ class _Call:
     cause: Cause
     state: bool
     skip_tools: frozenset[str]
+    extractors: Extractors
     kwargs: dict[str, Any]
 
     @property
@@ -202,7 +208,7 @@ class _Call:
     def arguments(self) -> dict[str, Any]:
         return {"stream_mode": self.modes, "subgraphs": True, **self.kwargs}
 
-    def parser(self, before: _Standing) -> StreamParser:
+    def parser(self, before: Standing) -> StreamParser:
         return StreamParser(
             modes=self.modes,
             subgraphs=True,
@@ -213,11 +219,12 @@ class _Call:
             open_calls=before.open_calls,
             state=self.state,
             skip_tools=self.skip_tools,
+            extractors=self.extractors,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class Standing:
     """Where a thread stands, as its checkpoint says; empty where there is none."""
 
     checkpoint_id: str | None = None
@@ -234,15 +241,16 @@ class _Standing:
         }
 
 
-def _prepare(
+def prepare(
     graph: Any,
     input: Any,
     config: Mapping[str, Any] | None,
     state: bool,
     modes: Sequence[ExtraMode],
     skip_tools: Iterable[str],
+    extractors: Iterable[Extractor] | Extractor,
     kwargs: dict[str, Any],
-) -> _Call:
+) -> Call:
     if not isinstance(graph, Graph):
         hint = "compile it first: graph.compile()" if hasattr(graph, "compile") else "pass what graph.compile() returns"
         raise UnsupportedGraph(f"expected a compiled LangGraph graph, got a {type(graph).__name__}: {hint}")
@@ -260,8 +268,8 @@ def _prepare(
     if isinstance(modes, str) or not set(modes) <= _EXTRA_MODES:
         raise UsageError(f"modes came as {modes!r}: expected a list out of {', '.join(sorted(_EXTRA_MODES))}")
     extra: list[str] = [*modes, *(["values"] if state else [])]
-    asked = [*_MODES, *dict.fromkeys(extra)]
-    return _Call(
+    asked = [*MODES, *dict.fromkeys(extra)]
+    return Call(
         graph=graph,
         input=_input_for(graph, input),
         config=_config_for(graph, config),
@@ -269,6 +277,7 @@ def _prepare(
         cause=_cause(input),
         state=state,
         skip_tools=frozenset(skip_tools),
+        extractors=Extractors(extractors),
         kwargs=kwargs,
     )
 
@@ -335,12 +344,12 @@ def _config_for(graph: Any, config: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------ running it
 
 
-def _events(call: _Call, *, raise_errors: bool) -> Iterator[Event]:
-    in_loop = _runs_async_only(call.graph)
-    parser = call.parser(run_in_loop(lambda: _abefore(call)) if in_loop else _before(call))
+def _events(call: Call, *, raise_errors: bool) -> Iterator[Event]:
+    in_loop = runs_async_only(call.graph)
+    parser = call.parser(run_in_loop(lambda: astanding_before(call)) if in_loop else standing_before(call))
     try:
         yield from parser.start()
-        with closing(cast("Any", _chunks(call, in_loop=in_loop))) as chunks:
+        with closing(cast("Any", run_chunks(call, in_loop=in_loop))) as chunks:
             for chunk in chunks:
                 yield from parser.feed(chunk)
     except KeyboardInterrupt:
@@ -351,18 +360,20 @@ def _events(call: _Call, *, raise_errors: bool) -> Iterator[Event]:
         if raise_errors or not isinstance(error, Exception):
             raise
         return
-    yield from parser.close(**(run_in_loop(lambda: _aafter(call)) if in_loop else _after(call)).ending())
+    yield from parser.close(
+        **(run_in_loop(lambda: astanding_after(call)) if in_loop else standing_after(call)).ending()
+    )
 
 
-def _chunks(call: _Call, *, in_loop: bool) -> Iterator[Any]:
+def run_chunks(call: Call, *, in_loop: bool) -> Iterator[Any]:
     if in_loop:
         return iterate_in_loop(lambda: call.graph.astream(call.input, call.config, **call.arguments()))
     return call.graph.stream(call.input, call.config, **call.arguments())
 
 
-async def _aevents(call: _Call, *, raise_errors: bool) -> AsyncIterator[Event]:
+async def _aevents(call: Call, *, raise_errors: bool) -> AsyncIterator[Event]:
     try:
-        before = await _abefore(call)
+        before = await astanding_before(call)
     except NotImplementedError:  # the checkpointer only works sync
         async for event in iterate_in_thread(lambda: _events(call, raise_errors=raise_errors)):
             yield event
@@ -381,11 +392,11 @@ async def _aevents(call: _Call, *, raise_errors: bool) -> AsyncIterator[Event]:
         if raise_errors:
             raise
         return
-    for event in parser.close(**(await _aafter(call)).ending()):
+    for event in parser.close(**(await astanding_after(call)).ending()):
         yield event
 
 
-def _runs_async_only(graph: Any) -> bool:
+def runs_async_only(graph: Any) -> bool:
     """Whether some node or tool of the graph, or of a graph inside it, has no sync form."""
     return any(_node_runs_async_only(node) for node in getattr(graph, "nodes", {}).values())
 
@@ -397,30 +408,30 @@ def _node_runs_async_only(node: Any) -> bool:
         return any(getattr(tool, "func", True) is None for tool in tools.values())
     if getattr(bound, "func", True) is None:
         return True
-    return any(_runs_async_only(inner) for inner in getattr(node, "subgraphs", None) or ())
+    return any(runs_async_only(inner) for inner in getattr(node, "subgraphs", None) or ())
 
 
 # ------------------------------------------------------------------ where the thread stands
 
 
-def _before(call: _Call) -> _Standing:
+def standing_before(call: Call) -> Standing:
     if call.thread_id is None:
-        return _standing(None, call.input)
+        return standing_of(None, call.input)
     try:
         snapshot = call.graph.get_state(call.config, subgraphs=call.cause != "message")
     except TypeError:
         snapshot = _no_remote_checkpoint(call.graph)
-    return _standing(snapshot, call.input)
+    return standing_of(snapshot, call.input)
 
 
-async def _abefore(call: _Call) -> _Standing:
+async def astanding_before(call: Call) -> Standing:
     if call.thread_id is None:
-        return _standing(None, call.input)
+        return standing_of(None, call.input)
     try:
         snapshot = await call.graph.aget_state(call.config, subgraphs=call.cause != "message")
     except TypeError:
         snapshot = _no_remote_checkpoint(call.graph)
-    return _standing(snapshot, call.input)
+    return standing_of(snapshot, call.input)
 
 
 def _no_remote_checkpoint(graph: Any) -> None:
@@ -429,34 +440,34 @@ def _no_remote_checkpoint(graph: Any) -> None:
         raise
 
 
-def _after(call: _Call) -> _Standing:
+def standing_after(call: Call) -> Standing:
     """After a run that ended well the stream's own word will do, should the checkpoint not be readable."""
     try:
-        return _standing(call.graph.get_state(call.latest())) if call.thread_id is not None else _Standing()
+        return standing_of(call.graph.get_state(call.latest())) if call.thread_id is not None else Standing()
     except Exception:
         logger.warning("the checkpoint could not be read after the turn", exc_info=True)
-        return _Standing()
+        return Standing()
 
 
-async def _aafter(call: _Call) -> _Standing:
+async def astanding_after(call: Call) -> Standing:
     try:
-        return _standing(await call.graph.aget_state(call.latest())) if call.thread_id is not None else _Standing()
+        return standing_of(await call.graph.aget_state(call.latest())) if call.thread_id is not None else Standing()
     except Exception:
         logger.warning("the checkpoint could not be read after the turn", exc_info=True)
-        return _Standing()
+        return Standing()
 
 
-def _standing(snapshot: Any, given: Any = None) -> _Standing:
+def standing_of(snapshot: Any, given: Any = None) -> Standing:
     """Read a snapshot. `given` is the input of the turn that begins: it may make calls, and answer them."""
     if snapshot is None or snapshot.created_at is None:  # nothing is kept of this thread yet
-        return _Standing(open_calls=tuple(open_calls_of((), given)))
+        return Standing(open_calls=tuple(open_calls_of((), given)))
     failed = any(task.error for task in snapshot.tasks)
     # A snapshot of LangGraph 1.1 still lists the answered questions of tasks that have finished since, and shows a
     # task that asks a second question as one that finished without a result.
     waiting = [task for task in snapshot.tasks if task.interrupts and task.result is None]
     asking = waiting or [task for task in snapshot.tasks if task.interrupts and not task.result]
     interrupts = tuple(interrupt for task in asking for interrupt in task.interrupts)
-    return _Standing(
+    return Standing(
         checkpoint_id=snapshot.config["configurable"].get("checkpoint_id"),
         open_calls=tuple(_open_calls((), snapshot, given)),
         open_interrupts=interrupts,

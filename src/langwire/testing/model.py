@@ -22,9 +22,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import SkipValidation
 
 from langwire.errors import UsageError
+from langwire.testing.faults import Fault, fresh
 
-Piece: TypeAlias = AIMessageChunk | str | Exception
-"""One thing that a model streams; an exception is raised when its turn comes."""
+Piece: TypeAlias = AIMessageChunk | str | Exception | Fault
+"""One thing that a model streams. An exception is raised, and a fault is met, when its turn comes."""
 
 Saying: TypeAlias = str | AIMessage | Exception | Sequence[Piece]
 """One answer: pieces to stream, or a text, message or exception in one go."""
@@ -38,7 +39,8 @@ class ScriptedModel(BaseChatModel):
 
     Step number k is used when the prompt holds k AI messages; the last step repeats. A list of pieces is
     streamed piece by piece, a `str` or an `AIMessage` comes as one piece, an exception is raised where it
-    stands. `delay` is the pause before each piece, in seconds. With `streaming=False` it behaves as a
+    stands. A `Fault` among the pieces hangs or fails there, at its n-th use; released, it says nothing. `delay` is
+    the pause before each piece, in seconds. With `streaming=False` it behaves as a
     provider that cannot stream. `tool_names` holds what `bind_tools` was given. Raises `UsageError` when the
     script is empty.
     """
@@ -70,13 +72,17 @@ class ScriptedModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         saying = self._saying(messages)
-        if isinstance(saying, AIMessage):
-            whole = saying.model_copy(deep=True)
-        else:
-            # Made to an AIMessage as LangChain does it for a model that streamed.
-            chunks = list(_chunks(saying)) or [AIMessageChunk(content="")]
-            whole = cast(AIMessage, message_chunk_to_message(add_ai_message_chunks(*chunks)))
-        return ChatResult(generations=[ChatGeneration(message=whole)])
+        return _whole(saying if isinstance(saying, AIMessage) else list(_met(_pieces(saying))))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        saying = self._saying(messages)
+        return _whole(saying if isinstance(saying, AIMessage) else [chunk async for chunk in _amet(_pieces(saying))])
 
     def _stream(
         self,
@@ -85,7 +91,7 @@ class ScriptedModel(BaseChatModel):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for chunk in _chunks(self._saying(messages)):
+        for chunk in _met(_pieces(self._saying(messages))):
             if self.delay:
                 time.sleep(self.delay)
             yield ChatGenerationChunk(message=chunk)
@@ -97,7 +103,7 @@ class ScriptedModel(BaseChatModel):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        for chunk in _chunks(self._saying(messages)):
+        async for chunk in _amet(_pieces(self._saying(messages))):
             # Without a delay too: a model on a network lets others run between two chunks.
             await asyncio.sleep(self.delay)
             yield ChatGenerationChunk(message=chunk)
@@ -108,27 +114,52 @@ class ScriptedModel(BaseChatModel):
         if callable(step):
             step = step(messages)
         if isinstance(step, Exception):
-            raise _fresh(step)
+            raise fresh(step)
         return step
 
 
-def _chunks(saying: Saying) -> Iterator[AIMessageChunk]:
-    """Yield copies, because LangChain writes ids and metadata into the chunks it is given."""
+def _pieces(saying: Saying) -> Iterator[AIMessageChunk | Fault]:
+    """Yield copies of the chunks, because LangChain writes ids and metadata into those it is given."""
     pieces = [saying] if isinstance(saying, (str, AIMessage, Exception)) else saying
     for piece in pieces:
         if isinstance(piece, Exception):
-            raise _fresh(piece)
+            raise fresh(piece)
         if isinstance(piece, str):
             yield AIMessageChunk(content=piece)
+        elif isinstance(piece, Fault):
+            yield piece
         elif isinstance(piece, AIMessageChunk):
             yield piece.model_copy(deep=True)
         else:
             yield AIMessageChunk(**piece.model_copy(deep=True).model_dump(exclude={"type"}))
 
 
-def _fresh(error: Exception) -> Exception:
-    """A script is used many times; without this its exception would gather the traceback of every run."""
-    return error.with_traceback(None)
+def _met(pieces: Iterator[AIMessageChunk | Fault]) -> Iterator[AIMessageChunk]:
+    """Yield the chunks, and meet the faults between them."""
+    for piece in pieces:
+        if isinstance(piece, Fault):
+            piece.meet()
+        else:
+            yield piece
+
+
+async def _amet(pieces: Iterator[AIMessageChunk | Fault]) -> AsyncIterator[AIMessageChunk]:
+    for piece in pieces:
+        if isinstance(piece, Fault):
+            await piece.ameet()
+        else:
+            yield piece
+
+
+def _whole(said: AIMessage | list[AIMessageChunk]) -> ChatResult:
+    if isinstance(said, AIMessage):
+        whole = said.model_copy(deep=True)
+    else:
+        # Made to an AIMessage as LangChain does it for a model that streamed.
+        whole = cast(
+            AIMessage, message_chunk_to_message(add_ai_message_chunks(*(said or [AIMessageChunk(content="")])))
+        )
+    return ChatResult(generations=[ChatGeneration(message=whole)])
 
 
 def _tool_name(tool: Any) -> str:
