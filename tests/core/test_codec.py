@@ -638,6 +638,15 @@ def test_large_media_keeps_its_kind_and_tells_its_size() -> None:
     assert decode(encode(event, max_value_bytes=502)) == event
 
 
+def test_the_small_forms_of_a_large_display_stay() -> None:
+    event = Display(id="c", bundle={"text/html": "a" * 500, "text/plain": "seven"})
+    read = decode(encode(event, max_value_bytes=100))
+    assert isinstance(read, Display)
+    assert read.bundle == {"text/html": {"$truncated": {"bytes": 502, "preview": "a" * 100}}, "text/plain": "seven"}
+    broken = Display(id="c", bundle=["a" * 500])  # type: ignore[arg-type]
+    assert b'"bundle":{"$truncated"' in encode(broken, max_value_bytes=100)
+
+
 def test_objects_that_must_be_objects_stay_so() -> None:
     for event in (
         Display(id="c", bundle={"text/html": "a" * 500}),

@@ -289,8 +289,9 @@ def test_results_that_the_caller_brings_answer_the_calls_that_waited() -> None:
     answered = ToolMessage("seen", tool_call_id="c1", id="r1")
     events = list(stream(chatting(text("thanks")), [calls, answered]))
     assert end_of(events).open_calls == ()
-    waiting = list(stream(chatting(text("thanks")), [calls]))
-    assert [call.id for call in end_of(waiting).open_calls] == ["c1"]
+    for given in ([calls], Command(update={"messages": [calls]})):
+        waiting = list(stream(chatting(text("thanks")), given))
+        assert [call.id for call in end_of(waiting).open_calls] == ["c1"]
 
 
 def test_none_goes_on_from_a_breakpoint() -> None:

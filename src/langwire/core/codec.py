@@ -99,8 +99,9 @@ def encode(event: Event, *, max_value_bytes: int | None = None) -> bytes:
     """Write an event as one flat JSON object, without a line break.
 
     Never raises an `Exception`, whatever values the event holds. With `max_value_bytes`, each value of foreign make
-    (content, artifact, data, args and the like) whose JSON has more bytes is replaced by a `$truncated` mark; deltas
-    and the texts of messages are never cut. Media that is too large loses its `data`, and its `block` holds the mark.
+    (content, artifact, data, args, each form of a display and the like) whose JSON has more bytes is replaced by a
+    `$truncated` mark; deltas and the texts of messages are never cut. Media that is too large loses its `data`, and
+    its `block` holds the mark.
     """
     names = _VALUE_FIELDS[type(event)]
     try:
@@ -168,6 +169,10 @@ def _shorten(line: bytes, names: Iterable[str], limit: int, *, media: bool) -> b
     for name in names:
         if name in _RECORD_FIELDS and name in fields:
             fields[name] = [_shorten_field(record, "args", limit) for record in _RECORDS.decode(fields[name])]
+        elif name == "bundle" and memoryview(fields[name])[0] == ord("{"):  # the small forms of a display stay
+            bundle = fields[name] = _FIELDS.decode(fields[name])
+            for form in bundle:
+                _shorten_field(bundle, form, limit)
         else:
             _shorten_field(fields, name, limit)
     return _encode(fields)

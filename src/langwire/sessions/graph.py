@@ -459,6 +459,7 @@ async def astanding_after(call: Call) -> Standing:
 
 def standing_of(snapshot: Any, given: Any = None) -> Standing:
     """Read a snapshot. `given` is the input of the turn that begins: it may make calls, and answer them."""
+    given = cast("Command[Any]", given).update if isinstance(given, Command) else given
     if snapshot is None or snapshot.created_at is None:  # nothing is kept of this thread yet
         return Standing(open_calls=tuple(open_calls_of((), given)))
     failed = any(task.error for task in snapshot.tasks)
