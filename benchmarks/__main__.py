@@ -80,7 +80,7 @@ def _measure(names: list[str], rounds: int, *, quick: bool) -> Report:
 def _shown(report: Report, *, as_markdown: bool) -> str:
     table = markdown if as_markdown else aligned
     about = f"Python {python_version()}, {report.rounds} rounds, medians (quartiles). The floor only takes the text out"
-    parts = [f"{about}; faster: than langgraph-stream-parser {report.peer}." if report.peer else f"{about}."]
+    parts = [f"{about}; speed 1x: langgraph-stream-parser {report.peer}." if report.peer else f"{about}."]
     if report.rows:
         parts.append(table(STREAMS_HEADER, [stream_cells(row) for row in report.rows]))
     if report.notes:

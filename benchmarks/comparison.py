@@ -17,7 +17,7 @@ Contender: TypeAlias = Callable[[], object]
 
 
 class Goal(NamedTuple):
-    """How many times faster than the peer to be, at least."""
+    """How many times the peer's speed to reach, at least."""
 
     a_chunk: float
     an_event: float = 0
@@ -52,7 +52,7 @@ GOALS = {
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What it costs to do one thing with one stream.
 
-    Times are microseconds of CPU, `over_floor` is a ratio. `faster_…` is how many times faster than the peer; it and
+    Times are microseconds of CPU, `over_floor` is a ratio. `speed_…` is a multiple of the peer's speed; it and
     `met` are None where the peer was not run.
     """
 
@@ -61,8 +61,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     us_a_chunk: Spread
     us_an_event: Spread
     over_floor: Spread
-    faster_a_chunk: Spread | None = None
-    faster_an_event: Spread | None = None
+    speed_a_chunk: Spread | None = None
+    speed_an_event: Spread | None = None
     goal: str | None = None
     met: bool | None = None
 
@@ -94,8 +94,8 @@ def _row(name: str, what: str, stream: Stream, taken: dict[str, Seconds], our_ev
         us_a_chunk=spread(seconds / stream.chunks * 1e6 for seconds in us),
         us_an_event=spread(seconds / our_events * 1e6 for seconds in us),
         over_floor=ratio(us, taken["floor"]),
-        faster_a_chunk=a_chunk,
-        faster_an_event=an_event,
+        speed_a_chunk=a_chunk,
+        speed_an_event=an_event,
         goal=str(goal) if goal else None,
         met=goal.met(a_chunk, an_event) if goal and a_chunk and an_event else None,
     )

@@ -9,12 +9,18 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
+from langchain_core.messages import AIMessage
+from langgraph.graph.message import add_messages
 
 from benchmarks import ours
 from benchmarks.rounds import Spread, interleaved, ratio, spread
-from benchmarks.streams import Stream, big_result, chat, lanes, tasks, values
+from benchmarks.streams import Stream, big_result, chat, lanes, past, tasks, values
 
 IMPORT_GOAL_MS = 50
+FLAT = 2
+"""How much more a chunk may cost in the largest size than in the smallest; the machine's caches alone make 1.5."""
+STATE_GOAL = 0.25
+"""What a state may cost, as a part of what LangGraph's own `add_messages` takes to make it."""
 RESULT_CHARACTERS = 10_000_000
 
 
@@ -62,11 +68,12 @@ class Family(NamedTuple):
         return stream
 
 
+_STATES = "messages of history in each state"
 GROWING = {
     "chunks in a turn": Family(chat, (1_000, 10_000, 100_000), least=20_000),
     "alternating lanes": Family(partial(lanes, 100), (1, 100, 1_000), least=20_000),
     "messages of history in a node's input": Family(partial(tasks, 100), (10, 1_000, 10_000)),
-    "messages of history in each state": Family(partial(values, 200), (10, 1_000, 10_000)),
+    _STATES: Family(partial(values, 200), (10, 1_000, 10_000)),
 }
 
 
@@ -84,24 +91,61 @@ def _grown(what: str, streams: dict[str, Stream], rounds: int) -> Cost:
     a_chunk = {size: [seconds / streams[size].chunks * 1e6 for seconds in taken[size]] for size in streams}
     smallest, *_, largest = a_chunk.values()
     figures = {size: spread(times) for size, times in a_chunk.items()}
-    return Cost(what=what, unit="µs a chunk", figures=figures, growth=ratio(largest, smallest))
+    grown = ratio(largest, smallest)
+    goal, met = (f"< {FLAT}x", grown.middle < FLAT) if what != _STATES else (None, None)
+    return Cost(what=what, unit="µs a chunk", figures=figures, growth=grown, goal=goal, met=met)
+
+
+def _below(goal: float, what: str, unit: str, figure: Spread) -> Cost:
+    return Cost(what=what, unit=unit, figures={"": figure}, goal=f"< {goal:g}", met=figure.middle < goal)
+
+
+def states(rounds: int, *, quick: bool = False) -> list[Cost]:
+    """Return what a state with a long history costs, as a ratio to what LangGraph takes to add a message to it."""
+    history = 100 if quick else 10_000
+    stream, thread = values(20, history), past(history)
+    contenders: dict[str, Callable[[], object]] = {
+        "ours": partial(ours.parse, stream),
+        "langgraph": lambda: [add_messages(thread, [AIMessage("on", id="new")]) for _ in range(stream.chunks)],
+    }
+    taken = interleaved(contenders, rounds)
+    part = ratio(taken["ours"], taken["langgraph"])
+    return [_below(STATE_GOAL, f"a state of {history:,} messages", "of LangGraph's add_messages", part)]
 
 
 def result(rounds: int, *, quick: bool = False) -> list[Cost]:
-    """Return what a big tool result costs, as a ratio to one pass over its text."""
+    """Return what a big tool result costs, as a ratio to one pass over its text.
+
+    Parsing is held against copying the text once (to UTF-8), the wire against writing it once as JSON.
+    """
     stream = big_result(RESULT_CHARACTERS // 100 if quick else RESULT_CHARACTERS)
     content: str = stream.told.results[0]
     contenders: dict[str, Callable[[], object]] = {
-        "pass": lambda: len(content.encode()),
+        "copy": lambda: len(content.encode()),
+        "JSON": lambda: len(msgspec.json.encode(content)),
         "parse": partial(ours.parse, stream),
-        "parse + wire": partial(ours.wire, stream),
+        "wire": partial(ours.wire, stream),
     }
     taken = interleaved(contenders, rounds)
     about = f"tool result of {len(content) / 1e6:.1f} MB"
+    parsed, written = ratio(taken["parse"], taken["copy"]), ratio(taken["wire"], taken["JSON"])
     return [
-        Cost(what=f"{about}, {what}", unit="passes over its text", figures={"": ratio(taken[what], taken["pass"])})
-        for what in ("parse", "parse + wire")
+        Cost(
+            what=f"{about}, parse", unit="copies of its text", figures={"": parsed}, goal="< 1", met=parsed.middle < 1
+        ),
+        Cost(
+            what=f"{about}, parse + wire",
+            unit="times its JSON",
+            figures={"": written},
+            goal="< 2",
+            met=written.middle < 2,
+        ),
     ]
 
 
-COSTS: dict[str, Callable[..., list[Cost]]] = {"import": imports, "growth": growth, "result": result}
+COSTS: dict[str, Callable[..., list[Cost]]] = {
+    "import": imports,
+    "growth": growth,
+    "states": states,
+    "result": result,
+}

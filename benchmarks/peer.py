@@ -8,6 +8,7 @@ standard library's JSON, in the same frames as ours.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from importlib import import_module, metadata
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 from benchmarks.streams import Chunk, Stream, Told
 
 MISSING = (
-    "langgraph-stream-parser is not installed, so the streams have no peer: pip install langgraph-stream-parser==0.6.19"
+    "langgraph-stream-parser is not installed, so the streams have no peer: "
+    f"{sys.executable} -m pip install langgraph-stream-parser==0.6.19"
 )
 
 

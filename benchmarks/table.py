@@ -14,8 +14,8 @@ STREAMS_HEADER = (
     "µs a chunk",
     "µs an event",
     "times the floor",
-    "faster a chunk",
-    "faster an event",
+    "speed a chunk",
+    "speed an event",
     "goal",
     "met",
 )
@@ -31,8 +31,8 @@ def stream_cells(row: Row) -> tuple[str, ...]:
         number(row.us_a_chunk.middle),
         number(row.us_an_event.middle),
         times(row.over_floor),
-        times(row.faster_a_chunk),
-        times(row.faster_an_event),
+        times(row.speed_a_chunk),
+        times(row.speed_an_event),
         row.goal or "",
         _MET[row.met],
     )

@@ -40,7 +40,7 @@ def test_it_prints_figures_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     report = json.loads(capsys.readouterr().out)
     assert [(row["stream"], row["what"]) for row in report["rows"]] == [("tools", "parse"), ("tools", "parse + wire")]
     assert set(report["rows"][0]["over_floor"]) == {"low", "middle", "high"}
-    assert [cost["unit"] for cost in report["costs"]] == ["passes over its text"] * 2
+    assert [cost["unit"] for cost in report["costs"]] == ["copies of its text", "times its JSON"]
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(

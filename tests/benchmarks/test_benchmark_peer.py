@@ -98,16 +98,16 @@ def test_a_row_sets_us_beside_the_peer() -> None:
     stream = small("tools")
     parse, wire = compare("tools", stream, Peer(Library(), stream), 1)
     assert [row.met is None for row in (parse, wire)] == [False, False]
-    assert parse.faster_a_chunk is not None
-    assert parse.faster_an_event is not None
-    assert parse.faster_an_event.middle != parse.faster_a_chunk.middle
+    assert parse.speed_a_chunk is not None
+    assert parse.speed_an_event is not None
+    assert parse.speed_an_event.middle != parse.speed_a_chunk.middle
 
 
 def test_a_peer_without_a_wire_has_no_part_in_it() -> None:
     stream = small("chat")
     parse, wire = compare("chat", stream, Peer(Library(error=TypeError("no")), stream), 1)
-    assert parse.faster_a_chunk is not None
-    assert (wire.faster_a_chunk, wire.goal, wire.met) == (None, "5x a chunk", None)
+    assert parse.speed_a_chunk is not None
+    assert (wire.speed_a_chunk, wire.goal, wire.met) == (None, "5x a chunk", None)
 
 
 def test_a_row_is_shown_with_its_quartiles() -> None:
