@@ -63,7 +63,8 @@ class ModelRun:
     def chunk(self, content: Any = "", **more: Any) -> Chunk:
         says = repr((content, more))
         if says not in self._messages:
-            self._messages[says] = AIMessageChunk(content=content, id=self.id, **more)
+            about = {"model_provider": "scripted", **more.pop("response_metadata", {})}  # as providers do on each chunk
+            self._messages[says] = AIMessageChunk(content=content, id=self.id, response_metadata=about, **more)
         return self.lane, "messages", (self._messages[says], self.metadata)
 
     def closing(self, content: Any = "") -> list[Chunk]:

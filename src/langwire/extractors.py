@@ -15,6 +15,7 @@ from langwire.core.built_ins import todos as todos
 from langwire.core.extractors import ANY_TOOL as ANY_TOOL
 from langwire.core.extractors import Extraction as Extraction
 from langwire.core.extractors import Extractor as Extractor
+from langwire.core.extractors import Extractors as Extractors
 from langwire.core.extractors import FunctionExtractor as FunctionExtractor
 from langwire.core.extractors import ToolUse as ToolUse
 from langwire.core.extractors import extractor as extractor

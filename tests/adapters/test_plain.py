@@ -372,6 +372,8 @@ def test_a_display_shows_its_plain_text_or_what_there_is() -> None:
         Display(id="c", bundle={"text/html": "<b>", "text/plain": "a | b\n1 | 2"}, title="Table"),
         Display(id="c", bundle={"text/html": "<b>", "image/png": "AAAAAA==", "image/svg+xml": "<svg/>"}),
         Display(id="c", bundle={"application/vnd.plotly.v1+json": {"data": []}}, title="Sales"),
+        Display(id="c", bundle={"text/html": "<hr>", "text/plain": " \n"}),
+        Display(id="c", bundle={}),
     ]
     assert told(events) == story(
         """
@@ -381,6 +383,8 @@ def test_a_display_shows_its_plain_text_or_what_there_is() -> None:
         [display] text/html 3 characters, image/png 4 bytes, image/svg+xml 6 characters
         [display] Sales
            application/vnd.plotly.v1+json
+        [display] text/html 4 characters, text/plain 2 characters
+        [display] (empty)
         """
     )
 

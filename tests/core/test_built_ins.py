@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import tracemalloc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,7 @@ from langwire.events import Display, Extracted
 from langwire.extractors import BUILT_INS, ToolUse, any_tool, compression, displays, memory, reflections, skills, todos
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
+WEBP = base64.b64encode(b"RIFF....WEBPVP8 ").decode()
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'/>"
 
 
@@ -35,6 +37,16 @@ def shown(**fields: Any) -> Any:
     bundles = read(displays, artifact=fields)
     assert len(bundles) <= 1
     return bundles[0] if bundles else None
+
+
+def peak(work: Callable[[], Any]) -> int:
+    """How many bytes a piece of work held at most, above what there was before."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 # ------------------------------------------------------------------ todos
@@ -105,6 +117,37 @@ def test_a_text_of_odd_escapes_makes_the_compiler_say_nothing() -> None:
     assert said == []
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        {"artifact": {"success": False, "todos": LIST}, "args": {"todos": LIST}},
+        {"args": {"todos": LIST}, "content": '{"error": "no such list"}'},
+        {"args": {"todos": LIST}, "content": "Error: a todo needs a status"},
+        {"args": {"todos": LIST}, "content": " error while writing"},
+    ],
+)
+def test_todos_that_were_not_written_are_not_told(use: dict[str, Any]) -> None:
+    assert read(todos, **use) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["[" + "'a'," * 500_000 + "]", "[" + "a" * 2_000_000 + "]", "[" + "1," * 1_000_000 + "1]"]
+)
+def test_a_text_too_long_for_todos_is_not_taken_apart(text: str) -> None:
+    """A list of numbers is JSON, and is decoded for what it may say of a failure: once, and never copied."""
+    for use in ({"content": text}, {"content": f"Updated todo list to {text}"}, {"args": {"todos": text}}):
+        assert peak(lambda use=use: read(todos, **use)) < 10 * len(text)  # type: ignore[misc]
+    assert read(todos, content=text) == []
+
+
+def test_a_long_list_of_todos_is_read_up_to_its_limit() -> None:
+    for count, told in ((19_000, 1), (21_000, 0)):
+        text = str(["a"] * count)
+        assert (len(read(todos, content=text)), len(read(todos, args={"todos": text}))) == (told, told)
+        assert len(read(todos, content=text.replace("'", '"'))) == told
+    assert len(read(todos, artifact=["a"] * 21_000)[0]) == 21_000  # what is data already costs no reading
+
+
 # ------------------------------------------------------------------ reflections
 
 
@@ -142,6 +185,17 @@ def test_a_reflection_is_the_thought_or_else_the_result(use: dict[str, Any], tol
         {"city": {"0": "Rome", "1": "Oslo"}, "°C": {"0": 27.5}},
         {"city": ["Rome", "Oslo"], "°C": [27.5]},
         '[{"city": "Rome", "°C": 27.5}, {"city": "Oslo"}]',
+        {"0": {"city": "Rome", "°C": 27.5}, "1": {"city": "Oslo", "°C": None}},
+        {
+            "schema": {
+                "fields": [{"name": "index", "type": "integer"}, {"name": "city"}, {"name": "°C"}],
+                "primaryKey": ["index"],
+            },
+            "data": [{"index": 0, "city": "Rome", "°C": 27.5}, {"index": 1, "city": "Oslo", "°C": None}],
+        },
+        {"index": [0, 1], "columns": ["city", "°C"], "data": [["Rome", 27.5], ["Oslo", None]], "index_names": [None]},
+        {"columns": ["city", "°C"], "index": "no labels", "data": [["Rome", 27.5], ["Oslo", None]]},
+        {"columns": ["city", "°C"], "index": ["one too few"], "data": [["Rome", 27.5], ["Oslo", None]]},
     ],
 )
 def test_a_table_is_one_table_however_it_is_written(data: Any) -> None:
@@ -154,10 +208,123 @@ def test_a_table_is_one_table_however_it_is_written(data: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"city": {"a": "Rome", "b": "Oslo"}, "°C": {"a": 27.5, "b": 8}}, ""),  # columns
+        ({"a": {"city": "Rome", "°C": 27.5}, "b": {"city": "Oslo", "°C": 8}}, ""),  # index
+        ({"columns": ["city", "°C"], "index": ["a", "b"], "data": [["Rome", 27.5], ["Oslo", 8]]}, ""),  # split
+        (
+            {
+                "columns": ["city", "°C"],
+                "index": ["a", "b"],
+                "data": [["Rome", 27.5], ["Oslo", 8]],
+                "index_names": ["key"],
+            },
+            "key",
+        ),  # tight
+        (
+            {
+                "schema": {"fields": [{"name": n} for n in ("index", "city", "°C")], "primaryKey": ["index"]},
+                "data": [{"index": "a", "city": "Rome", "°C": 27.5}, {"index": "b", "city": "Oslo", "°C": 8}],
+            },
+            "",
+        ),  # table
+        (
+            {
+                "schema": {"fields": [{"name": n} for n in ("key", "city", "°C")], "primaryKey": ["key"]},
+                "data": [{"key": "a", "city": "Rome", "°C": 27.5}, {"key": "b", "city": "Oslo", "°C": 8}],
+            },
+            "key",
+        ),
+    ],
+)
+def test_a_table_of_pandas_keeps_the_labels_of_its_rows(data: Any, name: str) -> None:
+    for written in (data, json.dumps(data)):
+        bundle = shown(display_type="dataframe", data=written)
+        assert bundle["application/json"] == {
+            "columns": [name, "city", "°C"],
+            "rows": [["a", "Rome", 27.5], ["b", "Oslo", 8]],
+        }
+
+
+def table(data: Any) -> tuple[list[str], list[list[Any]]]:
+    made = shown(display_type="table", data=data)["application/json"]
+    return made["columns"], made["rows"]
+
+
+def test_dicts_of_dicts_are_columns_unless_something_says_that_they_are_rows() -> None:
+    assert table({"0": {"0": 1, "1": 2}, "1": {"0": 3, "1": 4}}) == (["0", "1"], [[1, 3], [2, 4]])
+    assert table({"x": {"r": 1, "s": 2}, "y": {"r": 3, "s": 4}}) == (["", "x", "y"], [["r", 1, 3], ["s", 2, 4]])
+    assert table({"0": {"x": 1, "y": 3}, "1": {"x": 2}}) == (["x", "y"], [[1, 3], [2, None]])
+    mixed = {"r": {"x": 1, "y": "one", "z": None}, "s": {"x": 2.5, "y": "two", "z": None}}
+    assert table(mixed) == (["", "x", "y", "z"], [["r", 1, "one", None], ["s", 2.5, "two", None]])
+    neither = {"r": {"x": 1, "y": "one"}, "s": {"x": "two", "y": 2}}
+    assert table(neither) == (["", "r", "s"], [["x", 1, "two"], ["y", "one", 2]])
+    assert table({"x": {"1": 1, "0": 2}}) == (["", "x"], [["1", 1], ["0", 2]])  # sorted rows are not merely counted
+
+
+def test_counted_rows_keep_a_label_that_has_a_name() -> None:
+    named = {"columns": ["x"], "index": [0, 1], "data": [[5], [6]], "index_names": ["id", None, "at"]}
+    assert table(named) == (["id, at", "x"], [[0, 5], [1, 6]])
+
+
+def test_rows_without_names_of_columns_are_a_table_without_a_head() -> None:
+    bundle = shown(display_type="table", data=[["Rome", 27.5], ["Oslo"]])
+    assert bundle["application/json"] == {"columns": ["", ""], "rows": [["Rome", 27.5], ["Oslo", None]]}
+    assert bundle["text/plain"] == "Rome  27.5\nOslo"
+    assert "<thead></thead>" in bundle["text/html"]
+
+
 def test_rows_wider_than_their_columns_lose_nothing() -> None:
     bundle = shown(display_type="table", data={"columns": ["a"], "rows": [[1, True], []]})
     assert bundle["application/json"] == {"columns": ["a", ""], "rows": [[1, True], [None, None]]}
-    assert shown(display_type="table", data={"columns": [], "rows": []})["text/plain"] == ""
+
+
+def test_an_empty_table_is_one_without_a_text() -> None:
+    bundle = shown(display_type="table", data={"columns": [], "rows": []})
+    assert bundle["application/json"] == {"columns": [], "rows": []}
+    assert "text/plain" not in bundle
+    assert shown(display_type="table", data={"columns": ["a"], "rows": []})["text/plain"] == "a"
+
+
+SPARSE = 3_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{f"k{i}": i} for i in range(SPARSE)],
+        {"columns": [f"k{i}" for i in range(SPARSE)], "rows": [[]] * SPARSE},
+        {"columns": [f"k{i}" for i in range(SPARSE)], "rows": [{}] * SPARSE},
+        {f"r{i}": {f"k{i}": i} for i in range(SPARSE)},
+        {"k": [1] * SPARSE} | {f"k{i}": [] for i in range(SPARSE)},
+        [[1] * SPARSE] + [[]] * SPARSE,
+    ],
+)
+def test_what_is_mostly_holes_stays_as_it_is(data: Any) -> None:
+    """A cell for each row and column of the smallest of these would be 60 times its size."""
+    text = json.dumps(data)
+    assert peak(lambda: shown(display_type="table", data=text)) < 40 * len(text)
+    bundle = shown(display_type="table", data=text)
+    assert set(bundle) == {"application/json", "text/plain"}
+    assert bundle["application/json"] == data
+    assert len(bundle["text/plain"]) <= 10_001
+
+
+def test_a_small_or_a_well_filled_table_may_have_holes() -> None:
+    assert len(table([{f"k{i}": i} for i in range(100)])[0]) == 100
+    assert len(table([{"a": 1, "b": 2} if i % 2 else {"c": 3} for i in range(20_000)])[1]) == 20_000
+
+
+def test_a_wide_table_is_whole_as_data_and_narrow_for_the_eye() -> None:
+    rows = [["x" * 80] * 3_000] + [[""] * 3_000] * 9
+    data = {"columns": [f"k{i}" for i in range(3_000)], "rows": rows}
+    bundle = shown(display_type="table", data=data)
+    assert bundle["application/json"] == data
+    assert (bundle["text/html"].count("<th>"), bundle["text/html"].count("<td>")) == (100, 1_000)
+    assert bundle["text/html"].endswith("<p>… 2900 more columns</p>")
+    assert len(bundle["text/plain"]) == 10_001
 
 
 def test_no_cell_of_a_table_becomes_markup() -> None:
@@ -181,9 +348,9 @@ def test_a_long_table_is_whole_as_data_and_short_for_the_eye() -> None:
 
 
 def test_a_table_of_no_known_form_is_shown_as_the_data_it_is() -> None:
-    for data in ([1, 2], {"a": 1}, {"rows": 4}, {}, 7):
+    for data in ([1, 2], [[1], 2], [], {"a": 1}, {"a": [1], "b": 2}, {"rows": 4}, {}, 7):
         assert shown(display_type="table", data=data)["application/json"] == data
-    assert shown(display_type="dataframe", data="<table></table>") == {"text/html": "<table></table>", "text/plain": ""}
+    assert shown(display_type="dataframe", data="<table></table>") == {"text/html": "<table></table>"}
     assert shown(display_type="dataframe", data="a b\n1 2") == {"text/plain": "a b\n1 2"}
 
 
@@ -196,7 +363,11 @@ def test_a_table_of_no_known_form_is_shown_as_the_data_it_is() -> None:
         (PNG, {"image/png": PNG}),
         ("/9j/4AAQ", {"image/jpeg": "/9j/4AAQ"}),
         ("R0lGODlh", {"image/gif": "R0lGODlh"}),
-        ("UklGRgAA", {"image/webp": "UklGRgAA"}),
+        (WEBP, {"image/webp": WEBP}),
+        (f"{PNG[:12]}\n{PNG[12:]}\n", {"image/png": PNG}),
+        ("_9j_4AAQ-_8", {"image/jpeg": "/9j/4AAQ+/8="}),
+        (base64.b64encode(SVG.encode()).decode(), {"image/svg+xml": SVG}),
+        ("Qk0=", {"image/bmp": "Qk0="}),
         (f"data:image/png;base64,{PNG}", {"image/png": PNG}),
         (f"data:image/png;charset=x;base64,{PNG}", {"image/png": PNG}),
         (base64.b64decode(PNG), {"image/png": PNG}),
@@ -219,30 +390,45 @@ def test_an_image_comes_in_base64_as_bytes_or_by_a_url(data: Any, bundle: dict[s
     assert shown(display_type="image", data=data) == bundle
 
 
+@pytest.mark.parametrize("claimed", [None, "image/png", "image/tiff", "text/html"])
 @pytest.mark.parametrize(
     "data",
     [
         "charts/sales.png",
         "/etc/hosts",
+        "/home/ann/out",
+        "/home/ann/out.../",
+        "/home/ann/o16",
+        "/home/ann/output",
         "file:///etc/hosts",
         "javascript:alert(1)",
         "data:text/html,<script>",
         "data:image/png,no",
         "data:image/png;base64,no!",
+        "data:image/png;base64,QUJD",
         "data:image/svg+xml;base64,A",
-        "Qk0=",
-        "",
-        {"odd": 1},
-        [1],
+        "iVBORw0KGgoAA",
     ],
 )
-def test_a_path_is_not_opened_and_what_is_no_image_is_not_shown(data: Any) -> None:
-    assert shown(display_type="image", data=data) is None
+def test_a_path_is_not_opened_and_what_is_no_image_is_shown_as_text(data: str, claimed: str | None) -> None:
+    assert shown(display_type="image", data=data, mime_type=claimed) == {"text/plain": data}
+    if claimed and claimed.startswith("image/"):
+        assert shown(display_type=claimed, data=data) == {"text/plain": data}
+
+
+def test_what_is_no_image_and_no_text_is_shown_as_data() -> None:
+    for data in ({"odd": 1}, [1], {"base64": "/home/ann/out"}):
+        assert shown(display_type="image", data=data)["application/json"] == data
+    assert shown(display_type="image", data="") is None
 
 
 def test_an_image_that_nothing_gives_away_is_what_it_is_said_to_be() -> None:
-    assert shown(display_type="image", data="Qk0=", mime_type="image/bmp") == {"image/bmp": "Qk0="}
-    assert shown(display_type="image", data="Qk0=", mime_type="text/html") is None
+    assert shown(display_type="image", data="QUJD", mime_type="image/tiff") == {"image/tiff": "QUJD"}
+    assert shown(display_type="image/tiff; x=1", data="QUJD") == {"image/tiff": "QUJD"}
+    assert shown(display_type="image", data="QUJDR", mime_type="image/tiff") == {"text/plain": "QUJDR"}
+    assert shown(display_type="image", data="QUI", mime_type="image/tiff") == {"text/plain": "QUI"}
+    assert shown(display_type="image", data="QUJD", mime_type="text/html") == {"text/plain": "QUJD"}
+    assert shown(display_type="image", data="QUJD", mime_type="image/png") == {"text/plain": "QUJD"}
     assert shown(display_type="image", data=PNG, mime_type="image/bmp") == {"image/png": PNG}
 
 
@@ -288,6 +474,31 @@ def test_json_that_is_nested_without_end_ends_somewhere() -> None:
     assert "$deep" in bundle["text/plain"]
 
 
+@pytest.mark.parametrize("text", ["[" + "1," * 300_000 + "1]", json.dumps([{"a": [1, "x"]}] * 20_000)])
+def test_long_json_is_decoded_once_and_its_text_is_its_beginning(text: str) -> None:
+    decoded = peak(lambda: json.loads(text))
+    whole = json.dumps({"display_type": "json", "data": json.loads(text)})
+    for use in ({"artifact": {"display_type": "json", "data": text}}, {"content": whole}):
+        assert peak(lambda use=use: read(displays, **use)) < 1.5 * decoded + 2 * len(text)  # type: ignore[misc]
+        bundle = read(displays, **use)[0]
+        assert bundle["application/json"] == json.loads(text)
+        assert (len(bundle["text/plain"]), bundle["text/plain"][-1]) == (10_001, "…")
+
+
+def test_a_long_page_is_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("langwire.core._displays._PAGE_CHARACTERS", 100_000)
+    page = "<p>" * 80_000
+    assert peak(lambda: shown(display_type="html", data=page + "late")) < 15 * len(page)
+    assert shown(display_type="html", data=page + "late") == {"text/html": page + "late"}
+
+
+def test_a_page_or_a_bundle_without_a_word_has_no_text() -> None:
+    assert shown(display_type="html", data="<img src='x'>") == {"text/html": "<img src='x'>"}
+    assert read(displays, artifact={"text/html": "<hr>", "text/plain": " \n"}) == [{"text/html": "<hr>"}]
+    assert read(displays, artifact={"text/plain": ""}) == []
+    assert shown(display_type="text", data="") is None
+
+
 def test_the_text_of_a_page_is_its_words() -> None:
     page = (
         "<style>p {}</style><h1>Rome &amp;\nOslo</h1><script>if (a<b && c>d) say('<i>no</i>')</script >"
@@ -313,7 +524,7 @@ def test_hostile_pages_take_no_longer_than_others() -> None:
 
 def test_hostile_base64_takes_no_longer_than_others() -> None:
     for data in ("A" * 1_000_000 + "!", "A " * 500_000 + "!", " " * 1_000_000 + "!"):
-        assert shown(display_type="image", data=data) is None
+        assert "image/png" not in (shown(display_type="image", data=data, mime_type="image/png") or {})
 
 
 # ------------------------------------------------------------------ displays: where they come from
@@ -346,6 +557,38 @@ def test_a_display_is_found_in_artifact_result_or_arguments(use: dict[str, Any])
     assert read(displays, **use) == [{"text/plain": "Hi"}]
 
 
+def test_arguments_are_not_shown_of_what_was_refused() -> None:
+    assert read(displays, args=PAYLOAD, content="Error: no such data") == []
+    assert read(displays, artifact=PAYLOAD, content="Errors over time are shown") == [{"text/plain": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    ("payload", "bundle"),
+    [
+        ({"display_type": "hologram", "data": "x"}, {"text/plain": "x"}),
+        ({"display_type": 4, "data": "x" * 20_000}, {"text/plain": "x" * 10_000 + "…"}),
+        ({"display_type": "hologram", "data": "[1]"}, {"application/json": [1], "text/plain": "[\n  1\n]"}),
+        ({"display_type": "text/html", "data": 4}, {"application/json": 4, "text/plain": "4"}),
+    ],
+)
+def test_what_asks_to_be_shown_in_no_known_form_is_shown_as_text(payload: Any, bundle: dict[str, Any]) -> None:
+    assert read(displays, artifact=payload) == [bundle]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"text/html": "<b>7</b>", "title": "Sales"},
+        {"Text/HTML; charset=utf-8": "<b>7</b>", "title": "Sales"},
+        {"display_type": "text/html; charset=utf-8", "data": "<b>7</b>", "title": "Sales"},
+        {"output_type": "display_data", "data": {"text/html": ["<b>7", "</b>"]}, "metadata": {}, "title": "Sales"},
+    ],
+)
+def test_a_bundle_may_have_a_title_parameters_and_come_as_an_output_of_a_notebook(payload: Any) -> None:
+    use = ToolUse(name="display_inline", artifact=payload)
+    assert list(displays.extract(use)) == [Display(bundle={"text/plain": "7", "text/html": "<b>7</b>"}, title="Sales")]
+
+
 def test_images_among_the_blocks_of_a_result_are_shown() -> None:
     content = [{"type": "text", "text": "a map"}, {"type": "image", "base64": "Qk0=", "mime_type": "image/bmp"}]
     assert read(displays, content=content) == [{"image/bmp": "Qk0="}]
@@ -357,9 +600,9 @@ def test_images_among_the_blocks_of_a_result_are_shown() -> None:
         {"content": json.dumps({**PAYLOAD, "status": "error"}), "args": PAYLOAD},
         {"content": '{"error": "no such file"}', "args": PAYLOAD},
         {"artifact": [{**PAYLOAD, "status": "error"}]},
-        {"artifact": {"display_type": "hologram", "data": "x"}},
         {"artifact": {"display_type": "text"}},
-        {"artifact": {"display_type": 4, "data": "x"}},
+        {"artifact": {"title": "Sales"}},
+        {"artifact": {"output_type": "stream", "text": "x"}},
         {"artifact": {"src/main.py": "x"}},
         {"artifact": {"text/html": 4, "image/png": {"$bytes": 4}, "text/plain": {"$bytes": 4}}},
         {"artifact": {}},
@@ -519,6 +762,7 @@ def test_an_object_that_answers_to_any_name_is_not_asked() -> None:
             [{"action": "load", "name": "pdf", "characters": 4}],
         ),
         ("load_skill", {"args": {"skill_name": "pdf"}, "content": '{"error": "none"}'}, []),
+        ("load_skill", {"args": {"skill_name": "pdf"}, "content": "Error: no such skill"}, []),
     ],
 )
 def test_what_was_done_to_a_skill(name: str, use: dict[str, Any], told: list[Any]) -> None:
@@ -559,6 +803,7 @@ def test_what_was_done_to_a_skill(name: str, use: dict[str, Any], told: list[Any
             [{"action": "replace", "target": "user", "index": 1}],
         ),
         ("memory", {"content": "hm"}, []),
+        ("memory", {"args": {"command": "create", "path": "/a.md"}, "content": "\nERROR: no such folder"}, []),
         ("memory", {"args": {"action": "read"}}, []),
         ("search_memory", {"content": "[]"}, []),
         ("memory", {"args": {"action": ["odd"]}}, []),
@@ -587,6 +832,7 @@ def test_what_was_done_to_a_memory(name: str, use: dict[str, Any], told: list[An
             [{"skipped": True, "reason": "Nothing to compact yet"}],
         ),
         ("compact_conversation", {"content": "Compaction failed: an error occurred"}, []),
+        ("__compression__", {"args": {"ratio": 2}, "content": '{"success": false}'}, []),
     ],
 )
 def test_how_a_conversation_was_made_shorter(name: str, use: dict[str, Any], told: list[Any]) -> None:
@@ -720,7 +966,8 @@ def test_an_object_that_raises_whatever_it_is_asked_breaks_nothing(kind: type) -
             for name in extractor.tools:
                 for event in extractor.extract(ToolUse(name=name, args=value, content=value, artifact=value)):
                     assert to_dict(decode(encode(event))) == to_dict(event)
-                assert list(extractor.extract(ToolUse(name=name, content=value))) == [] or extractor is any_tool
+                read = list(extractor.extract(ToolUse(name=name, content=value)))
+                assert read == [] or extractor is any_tool or kind.__name__ in read[0].bundle["text/plain"]
 
 
 def test_a_cell_of_any_size_and_kind_reads() -> None:

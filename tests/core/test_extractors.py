@@ -203,6 +203,7 @@ def test_extractors_that_were_checked_once_are_taken_as_they_are() -> None:
     checked = Extractors(one for one in [other, hits])
     again = Extractors(checked)
     assert list(again) == list(checked) == [other, hits]
+    assert repr(again) == "(other, hits)"
     assert [again.find(name) for name in ("find", "fail", "else", None)] == [hits, other, None, None]
 
 
@@ -330,8 +331,16 @@ def odd_kind(use: ToolUse) -> Iterable[Any]:
     yield use.extracted(("secret",), 1)  # type: ignore[arg-type]
 
 
+def odd_form(use: ToolUse) -> Iterable[Any]:
+    yield use.display({5: "secret"})  # type: ignore[dict-item]
+
+
 def nothing(use: ToolUse) -> Any:
     return None
+
+
+def only_one(use: ToolUse) -> Any:
+    return use.extracted("secret", 1)
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -342,7 +351,9 @@ def nothing(use: ToolUse) -> Any:
         (half_way, ["half"], "ZeroDivisionError"),
         *(
             (one, [], "TypeError")
-            for one in (garbage, foreign, another_id, another_lane, odd_bundle, odd_kind, nothing)
+            for one in (
+                *(garbage, foreign, another_id, another_lane, odd_bundle, odd_form, odd_kind, nothing, only_one),
+            )
         ),
     ],
 )
@@ -356,6 +367,40 @@ async def test_one_that_fails_is_told_by_its_class_and_the_turn_goes_on(
     assert isinstance(todos, Extracted)
     assert (todos.kind, events[-1].outcome) == ("todos", "complete")
     assert b"secret" not in b"".join(map(encode, events))
+
+
+@pytest.mark.parametrize("run", [by_stream, by_astream, by_run, by_arun])
+@pytest.mark.parametrize(
+    ("function", "logged"),
+    [
+        (at_once, "ZeroDivisionError: secret"),
+        (nothing, "nothing returned NoneType: expected a list of events, [] for none, or yield each"),
+        (only_one, "only_one returned Extracted: expected a list of events"),
+        (garbage, "garbage made an odd str: make events with use.extracted and use.display"),
+        (odd_form, "odd_form made an odd Display: "),
+    ],
+)
+async def test_why_one_failed_stands_in_the_log_and_not_in_the_event(
+    run: Run, function: Callable[[ToolUse], Any], logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = await run(agent(FIND), extractors=extractor("find")(function))
+    [record] = [record for record in caplog.records if record.name == "langwire"]
+    assert (record.levelname, record.getMessage()) == ("WARNING", "an extractor failed on a result of find")
+    assert logged in caplog.text
+    assert function.__name__ in caplog.text
+    assert b"secret" not in b"".join(map(encode, events))
+
+
+async def test_whoever_asks_is_told_why_one_failed_and_the_core_says_nothing_by_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[tuple[str, str]] = []
+    heard = Extractors([extractor("find")(at_once)], on_error=lambda use, error: told.append((use.name, str(error))))
+    for run in (by_parser, by_astream):
+        assert [event.kind for event in made(await run(agent(FIND), extractors=heard)) if isinstance(event, Extracted)]
+    assert told == [("find", "secret")] * 2
+    await by_parser(agent(FIND), extractors=extractor("find")(at_once))
+    assert caplog.text == ""
 
 
 # ------------------------------------------------------------------ where it stands in the stream
@@ -384,7 +429,7 @@ async def test_a_wire_may_cut_what_an_extractor_sees_whole() -> None:
         assert (len(line) < 3000, b'"%b":{"$truncated"' % name.encode() in line) == (True, True)
         assert b"x" * 5000 in encode(event)
     picture = Display(id="c", bundle={"text/plain": "x" * 5000})
-    assert b'"bundle":{"$truncated"' in encode(picture, max_value_bytes=1000)
+    assert b'"bundle":{"text/plain":{"$truncated"' in encode(picture, max_value_bytes=1000)
 
 
 @pytest.mark.parametrize("modes", [FULL, EVERYTHING, *MODE_SETS], ids="+".join)

@@ -153,9 +153,10 @@ def test_a_turn_starts_with_what_it_was_given() -> None:
     assert StreamParser(turn_id="t").close()[0] == TurnStart(turn_id="t")
 
 
+@pytest.mark.parametrize("given", [{}, {"modes": ["updates"], "subgraphs": True}, {"version": "v2"}], ids=str)
 @pytest.mark.parametrize("use", ["feed", "close", "fail", "cancel", "expire", "start"])
-def test_a_parser_serves_one_turn(use: str) -> None:
-    parser = StreamParser()
+def test_a_parser_serves_one_turn(use: str, given: dict[str, Any]) -> None:
+    parser = StreamParser(**given)
     parser.close()
     arguments = {"feed": [update()], "fail": [ValueError()]}.get(use, [])
     with pytest.raises(ParserEnded, match="make a new StreamParser"):

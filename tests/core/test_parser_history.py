@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, Tool
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Overwrite
 
-from telling import ends, fragment, last, lines_of, message, starts, streamed, token, update
+from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, told, update
 
 CHILD = ("child:t1",)
 
@@ -114,6 +115,47 @@ def test_history_is_learned_from_what_nodes_are_given() -> None:
     assert [line for line in lines_of(chunks) if line.startswith("text")] == ["text a2"]
 
 
+def test_of_a_history_that_grew_all_that_is_new_is_learned() -> None:
+    one, two, answer = HumanMessage("one", id="h1"), HumanMessage("two", id="h2"), ai("a", "a1")
+    chunks = [
+        starts("t1", "one", input={"messages": [one]}),
+        update("one", messages=[answer]),
+        ends("t1", "one"),
+        starts("t2", "two", input={"messages": [one, two, answer]}),
+        update("two", messages=[two]),
+    ]
+    assert [line for line in lines_of(chunks) if line.startswith("text")] == ["text a1"]
+
+
+class Thread(list[Any]):
+    """Messages that note when all of them are looked at."""
+
+    read = False
+
+    def __iter__(self) -> Iterator[Any]:
+        self.read = True
+        return super().__iter__()
+
+    def __getitem__(self, index: Any) -> Any:
+        self.read = self.read or isinstance(index, slice)
+        return super().__getitem__(index)
+
+
+def test_a_history_that_nobody_asks_about_is_not_read() -> None:
+    """A turn in a long thread costs what it costs in a short one."""
+    thread = Thread([HumanMessage(str(number), id=f"h{number}") for number in range(3)])
+    streaming = [
+        starts(input={"messages": thread}),
+        *streamed(token("a"), last()),
+        update(messages=[ai("a", "m1")]),
+        ends(),
+    ]
+    told(streaming)
+    assert not thread.read
+    told([*streaming, update(messages=[thread[0]])])
+    assert thread.read
+
+
 @dataclass
 class State:
     messages: list[Any]
@@ -148,6 +190,16 @@ def test_a_history_that_shrank_is_read_anew() -> None:
         update(messages=[ai("c", "a3")]),
     ]
     assert not [line for line in lines_of(chunks) if "three" in line]
+
+
+def test_a_node_that_is_given_less_does_not_hide_what_others_were_given() -> None:
+    one, two = HumanMessage("one", id="h1"), HumanMessage("two", id="h2")
+    chunks = [
+        starts("t1", "one", input={"messages": [one, two]}),
+        starts("t2", "two", input={"messages": [two]}),
+        update("one", messages=[one]),
+    ]
+    assert not [line for line in lines_of(chunks) if line.startswith("text")]
 
 
 # ------------------------------------------------------------------ what a node may write
@@ -397,6 +449,17 @@ def test_plain_dicts_of_a_remote_graph_take_the_same_path() -> None:
     ]
 
 
+def test_the_closing_chunk_of_a_remote_graph_closes_the_message_of_its_task() -> None:
+    """Its metadata is new each time, and its id another: the task tells."""
+    chunks = [
+        message(token("a", id="x"), metadata(task="t1")),
+        message(token("b", id="y"), metadata(task="t2")),
+        message(last(id="lc_run--2"), metadata(task="t2")),
+        message(token("c", id="x"), metadata(task="t1")),
+    ]
+    assert lines_of(chunks) == ["text x", "x 'a'", "text y", "y 'b'", "/ y", "x 'c'", "/ x partial"]
+
+
 def test_an_empty_chunk_nobody_is_waiting_for_opens_nothing_visible() -> None:
     about = {"langgraph_node": "agent", "langgraph_checkpoint_ns": "agent:t1"}
     chunks = [
@@ -405,4 +468,4 @@ def test_an_empty_chunk_nobody_is_waiting_for_opens_nothing_visible() -> None:
         message(last(id="lc_run--1"), dict(about)),
         message(fragment("f", "{}", "c1"), dict(about)),
     ]
-    assert lines_of(chunks)[:4] == ["text x", "x 'a'", "text y", "y 'b'"]
+    assert lines_of(chunks)[:5] == ["text x", "x 'a'", "text y", "y 'b'", "call c1 f"]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 
-from langwire.events import OpenCall
-from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, update
+from langwire.events import OpenCall, TextStart
+from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, told, update
 
 CALL = {"name": "task", "args": {"description": "x", "subagent_type": "researcher"}, "id": "c1", "type": "tool_call"}
 LANE = ("tools:t1",)
@@ -45,6 +45,13 @@ def test_what_a_node_left_open_is_closed_before_it() -> None:
     ]
 
 
+def test_of_two_tasks_of_one_name_each_says_which_of_them_wrote_a_message() -> None:
+    chunks = [starts("t1", "worker"), starts("t2", "worker")]
+    chunks += [ends(id, "worker", result={"messages": [AIMessage("x", id=f"of {id}")]}) for id in ("t2", "t1")]
+    parts = [event for event in told(chunks) if isinstance(event, TextStart)]
+    assert [(part.id, part.source.task) for part in parts] == [("of t2", "t2"), ("of t1", "t1")]
+
+
 def test_nodes_below_a_node_end_before_it() -> None:
     inner = ("child:t1",)
     chunks = [
@@ -54,6 +61,11 @@ def test_nodes_below_a_node_end_before_it() -> None:
         ends("t1", "child"),
     ]
     assert lines_of(chunks)[3:] == ["/node t3 left", "/node t2 left", "/node t1 ok"]
+
+
+def test_nodes_below_a_node_that_failed_are_cancelled() -> None:
+    chunks = [starts("t1", "child"), starts("t2", "inner", ("child:t1",)), ends("t1", "child", error=ValueError())]
+    assert lines_of(chunks)[2:] == ["/node t2 cancelled", "/node t1 error ValueError"]
 
 
 @pytest.mark.parametrize(("ending", "status"), [("close", "left"), ("cancel", "cancelled"), ("fail", "cancelled")])
@@ -149,6 +161,27 @@ def test_the_same_call_id_is_answered_in_its_own_lane_first() -> None:
     ]
     results = [line for line in lines_of(chunks) if line.startswith("result")]
     assert results == ["result c1~2 ok 'second'", "result c1 ok 'first'"]
+
+
+def test_a_call_of_the_same_lane_is_answered_before_one_of_the_lane_above() -> None:
+    lane = ("a:1",)
+    waiting = [
+        OpenCall(id="above", call_id="c1", name="f"),
+        OpenCall(id="here", call_id="c1", name="f", lane=lane),
+    ]
+    answer = message(ToolMessage("ok", tool_call_id="c1", id="r1"), lane=lane)
+    assert lines_of([answer], open_calls=waiting)[0] == "result here ok 'ok'"
+
+
+def test_a_call_that_has_its_result_is_not_the_one_that_the_lane_above_answers() -> None:
+    """Two children hand off under the same call id."""
+    one, two = ("a:1",), ("b:2",)
+    waiting = [OpenCall(id=id, call_id="c1", name="f", lane=lane) for id, lane in (("one", one), ("two", two))]
+    chunks = [
+        message(ToolMessage("first", tool_call_id="c1", id="r1"), lane=one),
+        message(ToolMessage("second", tool_call_id="c1", id="r2")),
+    ]
+    assert lines_of(chunks, open_calls=waiting) == ["result one ok 'first'", "result two ok 'second'"]
 
 
 def test_between_two_lanes_the_one_above_is_answered_before_the_one_below() -> None:

@@ -18,7 +18,7 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.tool import invalid_tool_call, tool_call_chunk
 
-from langwire.events import TextStart, TurnEnd
+from langwire.events import TextStart, TurnEnd, Usage
 from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, told, update
 
 # ------------------------------------------------------------------ text
@@ -35,7 +35,15 @@ def test_a_message_without_text_tells_nothing() -> None:
 def test_text_blocks_are_joined_without_a_space() -> None:
     """W21."""
     blocks = [{"type": "text", "text": "Hel", "index": 0}, {"type": "text", "text": "lo", "index": 1}, "!"]
-    assert lines_of(streamed(token(blocks), last())) == ["text m1", "m1 'Hel'", "m1 'lo'", "m1 '!'", "/ m1"]
+    joined = ["text m1", "m1 'Hel'", "m1 'lo'", "m1 '!'", "/ m1"]
+    assert lines_of(streamed(token(blocks), last())) == joined
+    finished = update(messages=[AIMessage(blocks, id="m1")])
+    assert lines_of([*streamed(token("Hello"), token("!"), last()), finished])[-1] == "/ m1"
+
+
+def test_a_chunk_with_the_last_piece_of_text_closes_the_message() -> None:
+    chunks = streamed(token("a"), token("b", chunk_position="last"), AIMessage("by hand", id="h1"))
+    assert lines_of(chunks)[:5] == ["text m1", "m1 'a'", "m1 'b'", "/ m1", "text h1"]
 
 
 def test_the_closing_chunk_under_another_id_closes_the_message_it_belongs_to() -> None:
@@ -126,6 +134,11 @@ def test_a_message_goes_on_after_its_end_in_a_part_of_its_own() -> None:
     assert lines_of(chunks) == ["text m1", "m1 'a'", "/ m1", "text m1/1", "m1/1 'b'", "/ m1/1"]
 
 
+def test_what_a_model_says_after_its_last_chunk_is_a_part_of_its_own() -> None:
+    chunks = streamed(token("a"), last(), token("b"), last())
+    assert lines_of(chunks) == ["text m1", "m1 'a'", "/ m1", "text m1/1", "m1/1 'b'", "/ m1/1"]
+
+
 def test_the_whole_message_after_its_chunks_is_not_told_again() -> None:
     assert lines_of(streamed(token("ab"), AIMessage("ab", id="m1"))) == ["text m1", "m1 'ab'", "/ m1"]
 
@@ -203,6 +216,9 @@ def test_interleaved_calls_are_put_together_by_their_index() -> None:
         pytest.param(
             [("a", "{", "c1", 0), (None, None, None, 0), (None, "}", None, 0)], ["/ c1 a({})"], id="args None"
         ),
+        pytest.param(
+            [("a", '{"x":"Ro', "c1", 0), (None, 'me"}', None, 0)], ["/ c1 a({'x': 'Rome'})"], id="cut inside a word"
+        ),
         pytest.param([("a", "", "c1", 0)], ["/ c1 a({})"], id="no arguments at all"),
         pytest.param(
             [("a", "{", "c1", None), (None, "}", None, None)], ["/ c1 a({})"], id="neither id nor index later"
@@ -213,6 +229,7 @@ def test_interleaved_calls_are_put_together_by_their_index() -> None:
         pytest.param([("a", "{}", "c1", 0), ("b", "{}", "c2", 0)], ["/ c1 a({})", "/ c2 b({})"], id="index used again"),
         pytest.param([(None, "{", "c1", 0), ("a", "}", None, 0)], ["/ c1 a({})"], id="name comes late"),
         pytest.param([("get_", "{", "c1", 0), ("it", "}", None, 0)], ["/ c1 get_it({})"], id="name in pieces"),
+        pytest.param([("a", "{", "c1", 0), ("a", "}", "c1", 0)], ["/ c1 a({})"], id="name repeated"),
         pytest.param([(None, "{}", None, None)], ["/ m1 ({})"], id="nothing but arguments"),
         pytest.param([("a", "{broken", "c1", 0)], ["/ c1 a(invalid {broken)"], id="truncated"),
         pytest.param([("a", "[" * 100_000, "c1", 0)], ["/ c1 a(invalid " + "[" * 100_000 + ")"], id="absurdly deep"),
@@ -306,6 +323,11 @@ def test_a_result_takes_its_status_from_the_message_not_from_its_text() -> None:
     assert lines_of(chunks) == ["result c1 ok 'Error: 0 found'", "result c2 error 'fine'"]
 
 
+def test_a_result_ends_the_call_that_it_answers() -> None:
+    chunks = [*streamed(fragment("a", "{}", "c1")), message(ToolMessage("ok", tool_call_id="c1", id="r1"))]
+    assert lines_of(chunks) == ["call c1 a", "c1 +{}", "/ c1 a({})", "result c1 ok 'ok'"]
+
+
 def test_a_second_result_of_a_call_replaces_the_text_of_the_first() -> None:
     chunks = [
         *streamed(fragment("a", "{}", "c1"), last()),
@@ -334,6 +356,7 @@ def test_tools_that_are_skipped_show_neither_call_nor_result() -> None:
             fragment("peek", '{"x"', "c1", 0), fragment(None, ":1}", None, 0), fragment("look", "{}", "c2", 1), last()
         ),
         message(ToolMessage("hm", tool_call_id="c1", id="r1")),
+        message(ToolMessage("another", tool_call_id="c1", id="r4")),
         message(ToolMessage("hm", tool_call_id="c9", name="peek", id="r2")),
         message(ToolMessage("ok", tool_call_id="c2", id="r3")),
     ]
@@ -367,6 +390,15 @@ def test_tools_that_are_skipped_show_neither_call_nor_result() -> None:
             ],
             ["reasoning m1", "m1 ~'a'", "/ m1 sig=S", "reasoning m1/1", "m1/1 ~'b'", "/ m1/1 sig=T"],
             id="anthropic, two signed blocks",
+        ),
+        pytest.param(
+            [
+                [{"type": "thinking", "thinking": "a", "signature": "S"}],
+                [{"type": "thinking", "thinking": "b"}],
+                [{"type": "thinking", "thinking": "c"}],
+            ],
+            ["reasoning m1", "m1 ~'a'", "/ m1 sig=S", "reasoning m1/1", "m1/1 ~'b'", "m1/1 ~'c'", "/ m1/1"],
+            id="anthropic, the second without a signature",
         ),
         pytest.param(
             [
@@ -450,6 +482,19 @@ def test_media_is_kept_and_never_made_text(block: dict[str, Any], expected: str)
     assert lines_of(streamed(token([block]), last())) == [f"media m1 {expected}"]
 
 
+def test_media_stands_between_the_texts_around_it() -> None:
+    chunks = streamed(token("See"), token([{"type": "image", "url": "u"}]), token("there"), last())
+    assert lines_of(chunks) == [
+        "text m1",
+        "m1 'See'",
+        "/ m1",
+        "media m1/1 image u",
+        "text m1/2",
+        "m1/2 'there'",
+        "/ m1/2",
+    ]
+
+
 def test_content_that_is_no_block_at_all_is_kept() -> None:
     odd = AIMessageChunk.model_construct(content=[3], id="m1", type="AIMessageChunk", chunk_position=None)
     assert lines_of(streamed(odd)) == ["media m1 other 3"]
@@ -469,6 +514,16 @@ def test_a_source_is_cited_for_the_text_it_stands_with() -> None:
         last(),
     )
     assert lines_of(chunks) == ["text m1", "m1 'The answer'", "cite m1 {'url': 'u'}", "cite m1 {'url': 'v'}", "/ m1"]
+
+
+def test_a_source_of_a_later_text_is_cited_for_that_one() -> None:
+    chunks = streamed(
+        token("First."),
+        token([{"type": "thinking", "thinking": "hm"}]),
+        token([{"type": "text", "text": "Second.", "citations": [{"url": "u"}]}]),
+        last(),
+    )
+    assert lines_of(chunks)[-3:] == ["m1/2 'Second.'", "cite m1/2 {'url': 'u'}", "/ m1/2"]
 
 
 def test_a_source_without_any_text_opens_the_part_it_belongs_to() -> None:
@@ -592,6 +647,16 @@ def test_usage_of_the_finished_message_fills_in_and_is_not_told_twice() -> None:
     assert [line for line in lines_of(silent) if line.startswith("usage")] == ["usage m1 3 4"]
     counted = [*streamed(token("a", usage_metadata=usage(1, 2)), last()), update(messages=[finished])]
     assert [line for line in lines_of(counted) if line.startswith("usage")] == ["usage m1 1 2"]
+
+
+def test_usage_names_the_model_that_answered_else_the_one_that_was_asked() -> None:
+    def named(*chunks: Any) -> list[str | None]:
+        asked = metadata(ls_model_name="asked")
+        return [event.model for event in told(streamed(*chunks, about=asked)) if isinstance(event, Usage)]
+
+    answered = token(response_metadata={"model_name": "answered"})
+    assert named(token("a"), answered, token(usage_metadata=usage(1, 2)), last()) == ["answered"]
+    assert named(token("a"), token(usage_metadata=usage(1, 2)), last()) == ["asked"]
 
 
 def test_usage_is_told_for_each_place_that_an_id_comes_from() -> None:

@@ -11,8 +11,9 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from langwire import StreamParser
 from langwire.errors import UnknownChunk
+from langwire.events import TextStart
 from langwire.testing import CASES, ScriptedModel, text
-from telling import lines, lines_of, metadata, token
+from telling import lines, lines_of, metadata, token, told
 
 UPDATE = {"agent": {"messages": [AIMessage("hi", id="a1")]}}
 TOLD = ["text a1", "a1 'hi'", "/ a1"]
@@ -50,6 +51,20 @@ SHAPES = [
 def test_every_shape_is_found_out_by_itself(chunk: Any) -> None:
     """W20, lessons 4 and 5 of the field."""
     assert lines_of([chunk]) == TOLD
+
+
+@pytest.mark.parametrize(
+    ("chunk", "lane"),
+    [
+        ((LANE, "updates", UPDATE), LANE),
+        ((LANE, UPDATE), LANE),
+        ({"type": "updates", "ns": list(LANE), "data": UPDATE}, LANE),
+        (StreamPart("updates", UPDATE), ()),
+        (StreamPart("updates|child:t1|leaf:t2", UPDATE), ("child:t1", "leaf:t2")),
+    ],
+)
+def test_every_shape_says_its_lane(chunk: Any, lane: tuple[str, ...]) -> None:
+    assert [event.source.lane for event in told([chunk]) if isinstance(event, TextStart)] == [lane]
 
 
 @pytest.mark.parametrize(

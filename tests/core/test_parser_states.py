@@ -39,6 +39,8 @@ def test_the_first_state_is_what_was_there_before() -> None:
 
 def test_a_state_after_the_lane_has_moved_is_output() -> None:
     assert lines_of([starts(), values(messages=[YES])])[1] == "text a1"
+    child = ("child:t1",)
+    assert lines_of([*streamed(token("a"), last(), lane=child), values(child, messages=[YES])])[3] == "text a1"
 
 
 def test_states_that_are_models_and_dataclasses_are_read() -> None:
@@ -99,11 +101,14 @@ def test_states_are_told_on_request_without_their_messages() -> None:
     assert lines_of(only_checkpoints, state=True, modes=["checkpoints", "values"], subgraphs=True) == []
 
 
-def test_interrupts_beside_a_state_are_told() -> None:
+@pytest.mark.parametrize("version", ["v2", None])
+def test_interrupts_beside_a_state_are_told(version: str | None) -> None:
     ask = Interrupt(value="who?", id="i1")
     part = {"type": "values", "ns": (), "data": {"n": 1}, "interrupts": (ask,)}
-    assert lines_of([part]) == ["interrupt i1 value 'who?'", "end interrupted i1"]
-    assert lines_of([values(n=1, __interrupt__=(ask,))]) == ["interrupt i1 value 'who?'", "end interrupted i1"]
+    assert lines_of([part], version=version) == ["interrupt i1 value 'who?'", "end interrupted i1"]
+    beside = [values(n=1, __interrupt__=(ask,))]
+    assert lines_of(beside) == ["interrupt i1 value 'who?'", "end interrupted i1"]
+    assert lines_of(beside, state=True)[0] == "state {'n': 1}"
 
 
 def test_checkpoints_tell_what_is_new_after_the_input() -> None:

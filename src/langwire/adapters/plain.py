@@ -522,9 +522,9 @@ def _todos(data: Any) -> list[Mapping[str, Any]]:
 def _display_lines(bundle: Mapping[str, Any]) -> list[str]:
     """The text form of a display; else the names of its forms, and how large those are that are text or base64."""
     plain = bundle.get("text/plain")
-    if isinstance(plain, str):
+    if isinstance(plain, str) and plain.strip():
         return _first_lines(plain)
-    return [_shortened(", ".join(_form_text(mime, form) for mime, form in bundle.items()))]
+    return [_shortened(", ".join(_form_text(mime, form) for mime, form in bundle.items()) or "(empty)")]
 
 
 def _form_text(mime: str, form: Any) -> str:

@@ -113,7 +113,7 @@ def _detect_mapping(raw: Mapping[str, Any]) -> Chunk:
     lane: Any = raw.get("ns")
     if isinstance(mode, str) and "data" in raw and (lane.__class__ is tuple or _is_lane(lane)):
         data, interrupts = raw["data"], raw.get("interrupts")
-        return tuple(lane), mode, Paused(data, interrupts) if interrupts else data
+        return tuple(lane), mode, Paused(data, interrupts) if interrupts and mode == "values" else data
     if mode == "event" and "method" in raw:
         raise UnknownChunk(
             "cannot read an event of LangGraph's v3 stream: "

@@ -8,16 +8,17 @@ that came is passed on as it is, for whoever shows it to fence in.
 from __future__ import annotations
 
 import html
+import json
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias, TypeGuard, cast
 from urllib.parse import unquote
 
 import msgspec
 
 from langwire.core._tables import read_table
-from langwire.core.codec import jsonable
+from langwire.core.codec import MAX_DEPTH, jsonable
 
 Bundle: TypeAlias = dict[str, Any]
 Fields: TypeAlias = dict[str, Any]
@@ -25,33 +26,59 @@ Fields: TypeAlias = dict[str, Any]
 _TEXT_CHARACTERS = 10_000
 """How much of a document its text form holds."""
 
-_MIME = re.compile(r"(?:application|audio|image|text|video)/[\w.+-]+")
+_PAGE_CHARACTERS = 1_000_000
+"""How far into a page its words are looked for."""
+
+_MIME = re.compile(r"((?:application|audio|image|text|video)/[\w.+-]+)\s*(?:;.*)?", re.DOTALL | re.IGNORECASE)
 
 
-def displays_of(value: Any) -> Iterator[tuple[Bundle, str | None]]:
+def displays_of(value: Any, *, plain: bool = False) -> Iterator[tuple[Bundle, str | None]]:
     """Yield (bundle, title) of what is handed over to be shown: one thing or a list of them; nothing of what is not.
 
-    Takes `{"display_type": …, "data": …, "title": …}`, a ready MIME bundle, an image block, or an object with the
-    display methods of Jupyter (`_repr_mimebundle_`, `_repr_html_`, `_repr_png_`, …). Never raises an `Exception`.
+    Takes `{"display_type": …, "data": …, "title": …}`, a ready MIME bundle, a cell's output as notebooks hold it, an
+    image block, or an object with the display methods of Jupyter (`_repr_mimebundle_`, `_repr_html_`, `_repr_png_`, …).
+    What says that it is to be shown, in no form that is known, is shown as text. `plain` says that it comes from
+    `read_json` and need not be made plain data again. Never raises an `Exception`.
     """
     several = type(value) in (list, tuple)
     for one in cast("list[Any]", value) if several else [value]:
-        fields = jsonable(one)
+        fields = one if plain else jsonable(one)
         if not _is_fields(fields):
             fields = {}
         data = cast("Fields", one).get("data") if type(one) is dict else None  # itself: it may show itself
-        bundle = _self_shown(one) or _declared(fields, data) or _ready(fields) or _image_block(fields)
+        bundle = _with_text(_self_shown(one) or _declared(fields, data) or _handed_over(fields) or {})
         if bundle:
             title = fields.get("title")
-            yield _with_text(bundle), title if isinstance(title, str) else None
+            yield bundle, title if isinstance(title, str) else None
 
 
 def read_json(text: str) -> Any:
-    """Return what a text says in JSON; None where it is none."""
+    """Return what a text says in JSON, as plain data no deeper than the codec writes; None where it is none."""
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
+    return value if _is_flat(value) else jsonable(value)
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether decoded JSON, which is plain but for that, is nested no deeper than the codec writes."""
+    level: list[Any] = [value] if _is_container(value) else []
+    for _ in range(MAX_DEPTH):
+        deeper: list[Any] = []
+        for container in level:
+            members: Iterable[Any] = container.values() if _is_fields(container) else container
+            if not _CONTAINERS.isdisjoint(map(type, members)):
+                deeper.extend(filter(_is_container, members))
+        level = deeper
+    return not level
+
+
+def _is_container(value: Any) -> bool:
+    return type(value) in _CONTAINERS
+
+
+_CONTAINERS: frozenset[type] = frozenset({dict, list})
 
 
 def _is_fields(value: Any) -> TypeGuard[Fields]:
@@ -61,21 +88,50 @@ def _is_fields(value: Any) -> TypeGuard[Fields]:
 def _declared(fields: Fields, itself: Any) -> Bundle | None:
     """What says by itself how it is to be shown. One that has failed is not shown."""
     kind, data = fields.get("display_type"), fields.get("data")
-    if not isinstance(kind, str) or data is None or fields.get("status") == "error":
+    if kind is None or data is None or fields.get("status") == "error":
         return None
-    if _MIME.fullmatch(kind):
-        return _ready({kind: data})
+    return _self_shown(itself) or _read_as(kind, data, fields) or _any(data)
+
+
+def _read_as(kind: Any, data: Any, fields: Fields) -> Bundle | None:
+    if not isinstance(kind, str):
+        return None
+    mime = _mime(kind)
+    if mime.startswith("image/"):
+        return _image(data, {"mime_type": mime})
+    if mime:
+        return _ready({mime: data})
     read = _READERS.get(re.sub(r"[\W_]", "", kind.lower()))
-    unreadable = _is_fields(data) and data.keys() == {"$type"}  # an object of which the codec knows the class alone
-    return read and (_self_shown(itself) or (None if unreadable else read(data, fields)))
+    return read and read(data, fields)
+
+
+def _any(data: Any) -> Bundle:
+    """What cannot be read as what it is said to be: as data, or else as the text that it is."""
+    read = _read(data)
+    return {"text/plain": _beginning(read)} if isinstance(read, str) else {"application/json": read}
+
+
+def _handed_over(fields: Fields) -> Bundle | None:
+    """What came without a word on how it is to be shown: a bundle, a notebook's output, an image block."""
+    if fields.get("type") in ("image", "image_url"):
+        return _image(fields, fields)
+    output = fields.get("data") if "output_type" in fields else None
+    return _ready(output if _is_fields(output) else fields)
 
 
 def _ready(fields: Fields) -> Bundle | None:
     """A bundle that somebody else has made: bytes become base64, lines are joined, None is left out."""
-    if not all(_MIME.fullmatch(mime) for mime in fields):
+    named = {_mime(name): form for name, form in fields.items() if name != "title"}
+    if "" in named:
         return None
-    forms = {mime: _form(mime, form) for mime, form in fields.items()}
+    forms = {mime: _form(mime, form) for mime, form in named.items()}
     return {mime: form for mime, form in forms.items() if form is not None}
+
+
+def _mime(name: str) -> str:
+    """A MIME type without its parameters, nothing for what is none."""
+    found = _MIME.fullmatch(name.strip())
+    return found[1].lower() if found else ""
 
 
 def _form(mime: str, form: Any) -> Any:
@@ -95,10 +151,6 @@ def _decoded(held: Any) -> str | None:
         return b64decode(held).decode(errors="replace")
     except (ValueError, TypeError):
         return None
-
-
-def _image_block(fields: Fields) -> Bundle | None:
-    return _image(fields, fields) if fields.get("type") in ("image", "image_url") else None
 
 
 # ------------------------------------------------------------------ objects that show themselves
@@ -151,7 +203,7 @@ def _table(data: Any, _fields: Fields) -> Bundle:
     table = read_table(read)
     if table is None:
         return {"application/json": read}
-    return {"application/json": table.data, "text/html": table.html, "text/plain": table.text}
+    return {"application/json": table.data, "text/html": table.html, "text/plain": _beginning(table.text)}
 
 
 def _image(data: Any, fields: Fields) -> Bundle | None:
@@ -166,22 +218,34 @@ def _image(data: Any, fields: Fields) -> Bundle | None:
         return {"text/html": f'<img src="{html.escape(data)}">', "text/plain": data}
     if re.match(r"\s*<(svg|\?xml)", data):
         return {"image/svg+xml": data}
-    claimed = [str(fields.get(key)) for key in ("mime_type", "media_type", "mime")]
-    mimes = [mime for start, mime in _BEGINNINGS.items() if data.startswith(start)] + claimed
-    return _encoded(next((mime for mime in mimes if mime.startswith("image/")), ""), data)
+    claimed = (str(fields.get(key)) for key in ("mime_type", "media_type", "mime"))
+    return _encoded(next((mime for mime in map(_mime, claimed) if mime.startswith("image/")), ""), data)
 
 
 def _data_url(url: str) -> Bundle | None:
     head, _, body = url.removeprefix("data:").partition(",")
-    mime = head.partition(";")[0]
+    mime = _mime(head)
     if head.endswith(";base64"):
         return _encoded(mime, body)
     return {mime: unquote(body)} if mime == "image/svg+xml" else None
 
 
-def _encoded(mime: str, data: str) -> Bundle | None:
-    """An image in base64; None for what is none, a path for one."""
-    return _ready({mime: {"$bytes": data}}) if _BASE64.fullmatch(data.strip()) else None
+def _encoded(claimed: str, data: str) -> Bundle | None:
+    """An image in base64; None for what is none, a path for one.
+
+    How it begins says what it is, whatever is claimed. A claim counts for an image of a kind that is not known here,
+    if it looks like nothing but whole base64.
+    """
+    code = "".join(data.split())
+    bare = code.rstrip("=").translate(_OF_URLS)
+    whole = bare + "=" * (-len(bare) % 4)
+    if not _BASE64.fullmatch(code) or len(bare) % 4 == 1:
+        return None
+    begins = b64decode(whole[:_BEGINNING])
+    mime = next((mime for mime, signature in _SIGNATURES.items() if signature.match(begins)), "")
+    if not mime and claimed not in _SIGNATURES and len(code) == len(whole) and not code.startswith("/"):
+        mime = claimed
+    return _ready({mime: {"$bytes": whole}})
 
 
 def _plot(data: Any, fields: Fields) -> Bundle:
@@ -207,7 +271,7 @@ def _as(mime: str) -> Callable[[Any, Fields], Bundle]:
 
 def _read(data: Any) -> Any:
     """Data, also where it came as JSON text; a text that is none stays a text."""
-    read = jsonable(read_json(data)) if isinstance(data, str) else data
+    read = read_json(data) if isinstance(data, str) else data
     return data if read is None else read
 
 
@@ -226,25 +290,32 @@ _READERS: dict[str, Callable[[Any, Fields], Bundle | None]] = {
 }
 _INSIDE = ("source", "image_url", "base64", "$bytes", "data", "url")
 """Under which key an image block holds its image, or a block that does."""
-_BEGINNINGS = {
-    "iVBORw0KGgo": "image/png",
-    "/9j/": "image/jpeg",
-    "R0lGOD": "image/gif",
-    "UklGR": "image/webp",
+_SIGNATURES = {
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/gif": re.compile(rb"GIF8[79]a"),
+    "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+    "image/bmp": re.compile(rb"BM"),
+    "image/svg+xml": re.compile(rb"\s*<(svg|\?xml)"),
 }
-"""How the base64 of an image begins, whatever is said of it."""
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}")
+"""How the bytes of an image begin."""
+_BEGINNING = 64
+"""How many characters of base64 are looked at for that; whole bytes."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_OF_URLS = str.maketrans("-_", "+/")
 
 
 # ------------------------------------------------------------------ text
 
 
 def _with_text(bundle: Bundle) -> Bundle:
-    """Add a text form, where there is none and one can be made of the others."""
+    """Add a text form, where there is none and one can be made of the others; leave out one without a word."""
     if "text/plain" in bundle:
-        return bundle
-    text = next((read(bundle[mime]) for mime, read in _TEXT_OF.items() if mime in bundle), None)
-    return bundle if text is None else {"text/plain": _beginning(text)} | bundle
+        text = bundle["text/plain"]
+    else:
+        text = next((_beginning(read(bundle[mime])) for mime, read in _TEXT_OF.items() if mime in bundle), "")
+    rest = {mime: form for mime, form in bundle.items() if mime != "text/plain"}
+    return {"text/plain": text} | rest if text.strip() else rest
 
 
 def _beginning(text: str) -> str:
@@ -252,10 +323,20 @@ def _beginning(text: str) -> str:
 
 
 def _pretty(data: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
+    """The beginning of data as indented JSON; the rest is not written."""
+    pieces: list[str] = []
+    length = 0
+    for piece in _INDENTED.iterencode(data):
+        pieces.append(piece)
+        length += len(piece)
+        if length > _TEXT_CHARACTERS:
+            break
+    return "".join(pieces)
 
 
+_INDENTED = json.JSONEncoder(indent=2, ensure_ascii=False)
 _TAG = re.compile(r"(<[^<>]*>)")
+_CUT_TAG = re.compile(r"<[^<>]*\Z")
 _BLOCK = re.compile(r"</?(p|div|tr|li|ul|ol|h\d|table|section|br)\b")
 _CELL = re.compile(r"</t[dh]\b")
 _UNREAD = re.compile(r"<(script|style)\b")
@@ -263,9 +344,11 @@ _READ_AGAIN = re.compile(r"</(script|style)\b")
 
 
 def _words_of(page: str) -> str:
-    """The words of an HTML page, a line a block. Looks at each character once, whatever is in it."""
+    """The words of an HTML page, a line a block. Looks at each character once, and at no more than so many."""
     words: list[str] = []
     unread = False
+    if len(page) > _PAGE_CHARACTERS:
+        page = _CUT_TAG.sub("", page[:_PAGE_CHARACTERS])
     for number, piece in enumerate(_TAG.split(page)):
         tag = piece.lower()
         if unread:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
@@ -14,6 +14,13 @@ def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
 def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     """Return whether `value` is a list or a plain tuple (a named tuple is a record, not a list)."""
     return type(value) is list or type(value) is tuple or isinstance(value, list)
+
+
+def a_lane(value: Any) -> tuple[str, ...]:
+    """Return a value that must be a lane. Raises `TypeError` for any other."""
+    if not isinstance(value, tuple):
+        raise TypeError(f"expected a lane, got a {type(value).__name__}")
+    return cast("tuple[str, ...]", value)
 
 
 def text(value: Any) -> str:

@@ -124,10 +124,7 @@ class History:
         return known
 
     def _find(self, lane: Lane, message_id: str, fields: Fields | None) -> Known | None:
-        if message_id in self._past:
-            raw = self._past.pop(message_id)
-            for place in [place for place, members in self._members.items() if message_id in members]:
-                self._learn(place, raw, message_id)
+        self._recall(message_id)
         if message_id not in self._by_id:
             return None
         near = [known for known in self._by_id[message_id] if related(known.lane, lane)]
@@ -176,6 +173,7 @@ class History:
 
     def add(self, known: Known, *, nameless_mode: str | None = None) -> None:
         """Take in a message that is told now. `nameless_mode` is the mode that shows it, when it has no id."""
+        self._recall(known.message_id)
         self._by_id.setdefault(known.message_id, []).append(known)
         if known.raw is not None and not isinstance(known.raw, str):
             self._by_object[id(known.raw)] = known
@@ -249,6 +247,13 @@ class History:
                 self._learn(place, raw, message_id)
             elif fields is not None and id(raw) not in self._by_object:
                 self._by_object[id(raw)] = Known("", place[0], raw)
+
+    def _recall(self, message_id: str) -> None:
+        """Take in a message of the past that is asked for, wherever a state holds it."""
+        if message_id in self._past:
+            raw = self._past.pop(message_id)
+            for place in [place for place, members in self._members.items() if message_id in members]:
+                self._learn(place, raw, message_id)
 
     def _learn(self, place: Place, raw: Any, message_id: str) -> None:
         """Take in a message that was there before."""

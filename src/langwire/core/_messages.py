@@ -222,15 +222,15 @@ def read_content(fields: Fields, sink: Sink) -> None:
         _read_extra(extra, sink)
     content = fields.get("content")
     if type(content) is not str:
-        read_blocks(_blocks(content), sink)
+        read_blocks(content, sink)
     elif content:
         sink.text(content)
 
 
-def read_blocks(blocks: Sequence[Any], sink: Sink) -> None:
-    """Tell `sink` what blocks of content hold."""
-    for block in blocks:
-        if is_mapping(block):
+def read_blocks(content: Any, sink: Sink) -> None:
+    """Tell `sink` what the blocks of a content hold; one block may stand alone."""
+    for block in content if content.__class__ is list else _blocks(content):
+        if block.__class__ is dict or is_mapping(block):
             kind = block.get("type")
             read = BLOCKS.get(kind, _other) if isinstance(kind, str) else _other
             read(block, sink)

@@ -63,7 +63,7 @@ class Desk:
                 call_id=result.call_id,
                 lane=result.source.lane,
             )
-            self.out.extend(extract(extractor, use))
+            self.out.extend(extract(extractor, use, on_error=self.extractors.on_error))
 
     def tell_usage(self, usage: Usage) -> None:
         """Tell a message's usage, and add it to the turn's."""

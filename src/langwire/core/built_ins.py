@@ -1,7 +1,8 @@
 """Knows the tools that agents commonly have, and what of their use is meant for people.
 
 What a tool says that it did counts for more than what it was asked to do. A payload in no known form tells nothing,
-and neither does an answer that says of itself that it failed (`success` is false, an `error`, the status `error`).
+and neither does an answer that says of itself that it failed (`success` is false, an `error`, the status `error`, a
+text that begins with "Error" where only a report is expected).
 """
 
 from __future__ import annotations
@@ -24,18 +25,28 @@ def todos(use: ToolUse) -> Iterator[Extraction]:
 
     An empty list is told too: the agent has cleared it.
     """
-    updated = use.text.rpartition("Updated todo list to ")[2]  # what was written, also after a person has edited it
-    for payload in (updated, _args(use), jsonable(use.value)):
+    for payload in () if _failed(use) or _begins_with_error(use) else _todo_payloads(use):
         items = _todos(payload)
         if items is not None:
             yield use.extracted("todos", items)
             return
 
 
+def _todo_payloads(use: ToolUse) -> Iterator[Any]:
+    yield use.text.rpartition("Updated todo list to ")[2]  # what was written, also after a person has edited it
+    yield _record(use.args, "todos")
+    if use.artifact is not None or len(use.text) <= _LIST_CHARACTERS:
+        yield jsonable(use.value)
+
+
+_LIST_CHARACTERS = 100_000
+"""No list of todos is longer as text; what is, is not looked into."""
+
+
 def _todos(payload: Any) -> list[dict[str, Any]] | None:
     if _is_record(payload):
         payload = payload.get("todos")
-    if isinstance(payload, str):
+    if isinstance(payload, str) and len(payload) <= _LIST_CHARACTERS:
         payload = read_json(payload) or _literal(payload)
     if not isinstance(payload, list):
         return None
@@ -53,15 +64,17 @@ def _todo(item: Any) -> dict[str, Any] | None:
     return {**fields, "content": content, "status": status}
 
 
-_LITERAL = re.compile(r"\[(?:[^\\]|\\[\\'nrtxuU])*\]")
-"""A list as `repr` writes it: no other escapes, on which the Python compiler comments."""
+_ESCAPE = re.compile(r"\\.?", re.DOTALL)
+_ESCAPES_OF_REPR = frozenset(f"\\{character}" for character in "\\'nrtxuU")
 
 
 def _literal(text: str) -> Any:
-    if not _LITERAL.fullmatch(text.strip()):
+    """A list as `repr` writes it: no other escapes, on which the Python compiler comments."""
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]") and _ESCAPES_OF_REPR.issuperset(_ESCAPE.findall(text))):
         return None
     try:
-        return jsonable(literal_eval(text.strip()))
+        return jsonable(literal_eval(text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 
@@ -72,9 +85,9 @@ def _literal(text: str) -> Any:
 @extractor("think_tool", "think")
 def reflections(use: ToolUse) -> Iterator[Extraction]:
     """What an agent thinks aloud by way of a tool: `reflection`, a text."""
-    answer = _answer(use)
-    thoughts = [record.get(name) for record in (_args(use), answer) for name in ("reflection", "thought")]
-    for text in (*thoughts, "" if answer else use.text):
+    names = ("reflection", "thought")
+    thoughts = [record.get(name) for record in (_record(use.args, *names), _answer(use, *names)) for name in names]
+    for text in (*thoughts, "" if type(use.value) is dict else use.text):
         if isinstance(text, str) and text.strip():
             yield use.extracted("reflection", text)
             return
@@ -90,12 +103,24 @@ def displays(use: ToolUse) -> Iterator[Extraction]:
     Takes `{"display_type": …, "data": …, "title": …}` (table, image, plot, html, markdown, text, json), a MIME bundle,
     an image block, an object with Jupyter's display methods as artifact, or a list of these.
     """
-    for payload in () if _failed(use) else (use.artifact, read_json(use.text), use.content, use.args):
-        shown = list(displays_of(payload))
+    for payload, plain in () if _failed(use) else _display_payloads(use):
+        shown = list(displays_of(payload, plain=plain))
         if shown:
             for bundle, title in shown:
                 yield use.display(bundle, title=title)
             return
+
+
+def _display_payloads(use: ToolUse) -> Iterator[tuple[Any, bool]]:
+    """Where something to show may be, each with whether it was read out of JSON text."""
+    if use.artifact is not None:
+        yield use.artifact, False
+        yield read_json(use.text), True
+    else:
+        yield use.value, bool(use.text)  # which is read once
+    yield use.content, False
+    if not _begins_with_error(use):
+        yield use.args, False
 
 
 # ------------------------------------------------------------------ skills, memory, compression
@@ -108,10 +133,11 @@ def skills(use: ToolUse) -> Iterator[Extraction]:
     That is `name`, `category`, `file_path` and, of what was written or read, the number of `characters`.
     """
     said = _said(use, "action", "name", "category", "file_path")
-    text = _text_in(_args(use), "content", "file_content", "new_string")
+    written = ("content", "file_content", "new_string")
+    text = _text_in(_record(use.args, *written), *written)
     if use.name != "skill_manage":
         said = {"action": "load"} | said
-        text = _text_in(_answer(use), "content") or use.text
+        text = _text_in(_answer(use, "content"), "content") or use.text
     yield from _done(use, "skill", said | _size(text))
 
 
@@ -127,7 +153,8 @@ def memory(use: ToolUse) -> Iterator[Extraction]:
         said |= {"action": report[1].lower(), "id": report[2]}
     if use.name == "search_memory":
         said = {"action": "search"} | said
-    yield from _done(use, "memory", said | _size(_text_in(_args(use), "content", "file_text", "new_str")))
+    written = ("content", "file_text", "new_str")
+    yield from _done(use, "memory", said | _size(_text_in(_record(use.args, *written), *written)))
 
 
 @extractor("__compression__", "compact_conversation")
@@ -142,7 +169,7 @@ def compression(use: ToolUse) -> Iterator[Extraction]:
         said["messages"] = int(summed_up[1])
     elif use.text.startswith("Nothing to compact"):
         said |= {"skipped": True, "reason": use.text}
-    if said:
+    if said and not _failed(use):
         yield use.extracted("compression", said)
 
 
@@ -151,19 +178,24 @@ _ALSO = {"action": "command", "name": "skill_name"}
 
 def _said(use: ToolUse, *names: str) -> dict[str, Any]:
     """What the answer says of these, else the arguments: texts, numbers, yes and no."""
-    known = _args(use) | _answer(use)
+    asked = (*names, *_ALSO.values())
+    known = _record(use.args, *asked) | _answer(use, *asked)
     values = {name: known.get(name, known.get(_ALSO.get(name, ""))) for name in names}
     return {name: value for name, value in values.items() if isinstance(value, (str, int, float))}
 
 
 def _done(use: ToolUse, kind: str, said: dict[str, Any]) -> Iterator[Extraction]:
     """Tell what was done, if it is known what to, and if it did not fail."""
-    if "action" in said and len(said) > 1 and not _failed(use):
+    if "action" in said and len(said) > 1 and not _failed(use) and not _begins_with_error(use):
         yield use.extracted(kind, said)
 
 
+def _begins_with_error(use: ToolUse) -> bool:
+    return use.text.lstrip()[:5].lower() == "error"
+
+
 def _failed(use: ToolUse) -> bool:
-    answer = _answer(use)
+    answer = _answer(use, "success", "status", "error")
     return answer.get("success") is False or answer.get("status") == "error" or bool(answer.get("error"))
 
 
@@ -192,18 +224,16 @@ def any_tool(use: ToolUse) -> Iterator[Extraction]:
 # ------------------------------------------------------------------ what was asked, what was answered
 
 
-def _args(use: ToolUse) -> dict[str, Any]:
-    return _record(use.args)
+def _answer(use: ToolUse, *names: str) -> dict[str, Any]:
+    return _record(use.value, *names)
 
 
-def _answer(use: ToolUse) -> dict[str, Any]:
-    return _record(use.value)
-
-
-def _record(value: Any) -> dict[str, Any]:
-    """A record as plain data, whatever was in it; nothing of what is none."""
-    plain = jsonable(value)
-    return plain if _is_record(plain) else {}
+def _record(value: Any, *names: str) -> dict[str, Any]:
+    """These fields of a record as plain data, whatever was in it; nothing of what is none. Reads no others."""
+    record: Any = value if type(value) in (dict, list, str) else jsonable(value)
+    if not _is_record(record):
+        return {}
+    return {name: jsonable(record[name]) for name in names if name in record}
 
 
 def _is_record(value: Any) -> TypeGuard[dict[str, Any]]:

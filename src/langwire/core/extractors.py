@@ -24,6 +24,7 @@ ANY_TOOL = "*"
 """Stands among an extractor's `tools` for every tool that no other extractor names."""
 
 Extraction: TypeAlias = Extracted | Display
+OnError: TypeAlias = "Callable[[ToolUse, Exception], None]"
 
 
 class ToolUse(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -42,7 +43,7 @@ class ToolUse(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     call_id: str | None = None
     lane: Lane = ()
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The result's text: its content, or the text blocks of it joined."""
         if type(self.content) is str:
@@ -114,15 +115,18 @@ def extractor(*tools: str) -> Callable[[Callable[[ToolUse], Iterable[Extraction]
 class Extractors:
     """Who is asked for which tool; a later extractor takes a name from an earlier one.
 
-    Raises `UsageError` for what is no extractor, and for one that is async or names its tools in another way than by
-    a list of names.
+    `on_error` is called with the use and the exception wherever one of them fails: the event that tells of it names
+    the class alone. Extractors that already have an `on_error` keep theirs. Raises `UsageError` for what is no
+    extractor, and for one that is async or names its tools in another way than by a list of names.
     """
 
-    __slots__ = ("_all", "_by_tool")
+    __slots__ = ("_all", "_by_tool", "on_error")
 
-    def __init__(self, extractors: Iterable[Extractor] | Extractor) -> None:
+    def __init__(self, extractors: Iterable[Extractor] | Extractor, *, on_error: OnError | None = None) -> None:
+        self.on_error = on_error
         if isinstance(extractors, Extractors):  # the built-ins, or checked before
             self._all, self._by_tool = extractors._all, extractors._by_tool
+            self.on_error = extractors.on_error or on_error
             return
         self._all = tuple(map(_checked, _all_of(extractors)))
         self._by_tool = {name: one for one in self._all for name in one.tools}
@@ -159,21 +163,31 @@ def _checked(one: Any) -> Extractor:
     return one
 
 
-def extract(extractor: Extractor, use: ToolUse) -> Iterable[Event]:
-    """Yield what an extractor makes of a use; where it fails, the last event says so."""
+def extract(extractor: Extractor, use: ToolUse, *, on_error: OnError | None = None) -> Iterable[Event]:
+    """Yield what an extractor makes of a use; where it fails, the last event says so, and `on_error` is told why."""
     try:
-        for made in extractor.extract(use):
+        events: Any = extractor.extract(use)
+        if not isinstance(events, Iterable):
+            came = type(events).__name__
+            raise TypeError(f"{extractor!r:.80} returned {came}: expected a list of events, [] for none, or yield each")
+        for made in cast("Iterable[Any]", events):
             if not _is_of(use, made):
-                raise TypeError("an extractor makes its events with use.extracted and use.display")
+                came = type(made).__name__
+                raise TypeError(f"{extractor!r:.80} made an odd {came}: make events with use.extracted and use.display")
             yield made
     except Exception as error:
         yield Extracted(id=use.id, name=use.name, kind="error", error=type(error).__name__, lane=use.lane)
+        if on_error is not None:
+            on_error(use, error)
 
 
 def _is_of(use: ToolUse, made: Any) -> bool:
     """Whether an event is one that speaks about this use, and that every reader can read."""
     match made:
-        case Extracted(name=str(), kind=str(), error=str() | None) | Display(bundle=dict(), title=str() | None):
-            return (made.id, made.lane) == (use.id, use.lane)
+        case Display(bundle=dict(), title=str() | None):
+            readable = all(isinstance(mime, str) for mime in cast("dict[Any, Any]", made.bundle))
+        case Extracted(name=str(), kind=str(), error=str() | None):
+            readable = True
         case _:
             return False
+    return readable and (made.id, made.lane) == (use.id, use.lane)

@@ -8,12 +8,12 @@ history, pauses. The events it tells obey the grammar in `langwire.core.conforma
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 from uuid import uuid4
 
 from langwire.core._calls import Calls
 from langwire.core._chunks import Paused, chunk_reader, unknown
-from langwire.core._guards import is_mapping, text
+from langwire.core._guards import a_lane, is_mapping, text
 from langwire.core._history import History
 from langwire.core._ids import Ids
 from langwire.core._lanes import Lanes
@@ -139,11 +139,13 @@ class StreamParser:
                 message, metadata = data
                 delta = self._read_message(lane, message, metadata)
                 if delta is not None:
-                    return [delta]
+                    if not desk.out:
+                        return [delta]
+                    desk.out.append(delta)
             elif mode in self._readers:
-                self._readers[mode](lane, data)
+                self._readers[mode](a_lane(lane), data)
             else:
-                self._lanes.enter(lane)
+                self._lanes.enter(a_lane(lane))
                 desk.out.append(Raw(mode=text(mode), lane=lane, data=data))
         except Exception as error:  # the data is not what this mode holds
             raise unknown(chunk) from error
@@ -216,9 +218,9 @@ class StreamParser:
             for event in self.close():
                 yield event
 
-    def _check_open(self, _chunk: Any = None) -> Any:
+    def _check_open(self) -> None:
         if self._over:
-            raise ParserEnded("this parser's turn has ended: make a new StreamParser for each turn")
+            _refuse(None)
 
     def _take(self) -> list[Event]:
         events, self._desk.out = self._desk.out, []
@@ -234,7 +236,7 @@ class StreamParser:
         self._lanes.end_all(complete=outcome in ("complete", "interrupted"))
         self._teller.end_all()
         self._over = True
-        self._exact, self._read = False, self._check_open
+        self._exact, self._read = False, _refuse
         self._desk.out.append(
             TurnEnd(
                 outcome=outcome,
@@ -384,6 +386,11 @@ class StreamParser:
 
     def _before_node_end(self, task: str, status: NodeStatus) -> None:
         self._teller.end_task(task, status)
+
+
+def _refuse(_chunk: Any) -> NoReturn:
+    """Reads the chunks of a turn that is over."""
+    raise ParserEnded("this parser's turn has ended: make a new StreamParser for each turn")
 
 
 _SAFE = {

@@ -25,7 +25,7 @@ from langwire.core._guards import is_mapping
 from langwire.core._states import open_calls_of
 from langwire.core._updates import as_messages
 from langwire.core.built_ins import BUILT_INS
-from langwire.core.extractors import Extractor, Extractors
+from langwire.core.extractors import Extractor, Extractors, ToolUse
 from langwire.core.interrupts import resume_map
 from langwire.core.parser import StreamParser
 from langwire.core.transcript import Transcript
@@ -277,9 +277,13 @@ def prepare(
         cause=_cause(input),
         state=state,
         skip_tools=frozenset(skip_tools),
-        extractors=Extractors(extractors),
+        extractors=Extractors(extractors, on_error=_log_failed_extractor),
         kwargs=kwargs,
     )
+
+
+def _log_failed_extractor(use: ToolUse, error: Exception) -> None:
+    logger.warning("an extractor failed on a result of %s", use.name, exc_info=error)
 
 
 def _cause(input: Any) -> Cause:
