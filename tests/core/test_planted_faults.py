@@ -50,10 +50,12 @@ class Run(NamedTuple):
 
 def run_tests(folder: Path, tests: Sequence[str], fault: Fault | None = None) -> Run:
     """Run tests on a copy of the package in `folder`, with a fault planted in it."""
-    shutil.copytree(PACKAGE, folder / "langwire", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "witness.py").write_text(WITNESS)
+    copy = folder / "src"
+    shutil.copytree(PACKAGE, copy / "langwire", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "schema", folder / "schema")  # which the package looks for beside its sources
+    (copy / "witness.py").write_text(WITNESS)
     if fault is not None:
-        source = folder / "langwire" / "core" / fault.file
+        source = copy / "langwire" / "core" / fault.file
         source.write_text(source.read_text().replace(fault.old, fault.new))
     plugins = ["witness", "no:cacheprovider", *(f"no:{name}" for name in PLUGINS_NOBODY_NEEDS)]
     done = subprocess.run(
@@ -64,9 +66,9 @@ def run_tests(folder: Path, tests: Sequence[str], fault: Fault | None = None) ->
         text=True,
         check=False,
     )
-    witness = folder / "witness.txt"
+    witness = copy / "witness.txt"
     files = map(Path, witness.read_text().splitlines() if witness.exists() else ())
-    imported = tuple(file.relative_to(folder) if file.is_relative_to(folder) else file for file in files)
+    imported = tuple(file.relative_to(copy) if file.is_relative_to(copy) else file for file in files)
     return Run(done.returncode, imported, done.stdout + done.stderr)
 
 
@@ -74,7 +76,7 @@ def environment(folder: Path) -> dict[str, str]:
     """Nothing that steers this run, coverage above all; the copy first; compiled tests are shared by all runs."""
     steering = ("COV", "LANGWIRE_", "PYTEST_", "PYTHON")
     return {name: value for name, value in os.environ.items() if not name.startswith(steering)} | {
-        "PYTHONPATH": str(folder),
+        "PYTHONPATH": str(folder / "src"),
         "PYTHONPYCACHEPREFIX": str(folder.with_name("compiled")),
         "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "examples"),
     }

@@ -192,9 +192,21 @@ def test_calls_of_many_threads_are_all_counted_and_one_of_them_meets_the_fault()
     assert (fault.calls, met) == (1000, [DISK_FULL])
 
 
-def test_a_fault_that_is_never_met_is_refused() -> None:
-    with pytest.raises(UsageError, match="a fault at call 0 is never met: expected 1 or more"):
-        Fault(at=0)
+@pytest.mark.parametrize("at", [0, 1.5, "2", True, None])
+def test_a_fault_that_is_never_met_is_refused(at: Any) -> None:
+    with pytest.raises(UsageError, match=f"a fault at call {at!r} is never met: expected a number, 1 or more"):
+        Fault(at=at)
+
+
+def test_a_fault_makes_an_exception_of_a_class() -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        Fault(error=ValueError).meet()
+
+
+@pytest.mark.parametrize("error", ["boom", int, 5])
+def test_an_error_that_cannot_be_raised_is_refused(error: Any) -> None:
+    with pytest.raises(UsageError, match=r"a fault's error came as a (str|int): expected an exception, such as OSErr"):
+        Fault(error=error)
 
 
 # ------------------------------------------------------------------ objects

@@ -180,6 +180,51 @@ def test_an_empty_script_is_refused_and_an_empty_answer_is_not() -> None:
     assert whole([]).content == ""
 
 
+PIECE = "which is a piece of an answer: expected a list of pieces for each step"
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"script": "hello"}, "script came as a str: expected a list of steps"),
+        ({}, "script came as a NoneType: expected a list of steps"),
+        ({"script": text("Hel", "lo")}, f"step 1 came as a AIMessageChunk, {PIECE}"),
+        ({"script": ["hi", Fault()]}, f"step 2 came as a Fault, {PIECE}"),
+        ({"script": ["hi", None]}, "step 2 came as a NoneType: expected a str, an AIMessage, an exception or a list"),
+        ({"script": [ValueError]}, "step 1 came as a type: expected"),
+        ({"script": [HumanMessage("hi")]}, "step 1 came as a HumanMessage: expected"),
+        ({"script": [["hi", text("you")]]}, "piece 2 of step 1 came as a list: expected a str, an AIMessageChunk"),
+        ({"script": [["hi", AIMessage("you")]]}, "piece 2 of step 1 came as a AIMessage: expected"),
+        ({"script": ["hi"], "dealy": 1}, "unknown keyword dealy: expected script, delay, streaming"),
+    ],
+)
+def test_what_is_no_script_is_refused(given: Any, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint) as refused:
+        ScriptedModel(**given)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("returned", "complaint"),
+    [
+        (None, "what step 2 returned came as a NoneType: expected a str, an AIMessage, an exception or a list"),
+        (Fault(), f"what step 2 returned came as a Fault, {PIECE}"),
+        ([None], "piece 1 of what step 2 returned came as a NoneType"),
+    ],
+)
+def test_what_a_step_returns_is_checked_when_its_turn_comes(returned: Any, complaint: str) -> None:
+    model = ScriptedModel(script=["hi", lambda _prompt: returned])
+    assert model.invoke("hi").text == "hi"
+    with pytest.raises(UsageError, match=complaint):
+        model.invoke([AIMessage("hi")])
+
+
+def test_a_model_keeps_the_keywords_that_every_model_has_and_may_be_a_field() -> None:
+    model = ScriptedModel(script=["hi"], tags=["mine"], name="tester", disable_streaming=True)
+    assert model.tags == ["mine"]
+    assert ScriptedModel.model_validate(model) is model
+
+
 def test_the_model_says_what_it_is() -> None:
     assert ScriptedModel(script=["hi"])._llm_type == "scripted"
 

@@ -64,7 +64,7 @@ def test_passes(agent_run):
     assert asyncio.run(agent_run.arun(agent, "Write to Ann")).outcome == "interrupted"
 
 def test_fails(agent_run):
-    run = agent_run(build_failing(delay=0), "Tell me a story")
+    run = agent_run(build_failing(delay=0), "Tell me a story", raise_errors=False)
     assert run.outcome == "complete"
 """
 
@@ -77,6 +77,63 @@ def test_a_test_that_fails_shows_its_runs_and_what_the_graph_raised(tmp_path: Pa
     assert "ConnectionError: the model went away" in shown
     assert "Traceback" in shown
     assert done.stdout.count("<AgentRun") == 1
+    assert re.search(r"^… \d+ events before these\n(\w+\(.*\)\n){5}TurnEnd\(outcome='error'", shown, re.M), shown
+
+
+BROKEN_OFF = """
+import pytest
+from langwire import approve
+from langwire.demo.agents import build_approval, build_failing
+
+def test_agent(agent_run):
+    run = agent_run(build_failing(delay=0), "Tell me a story")
+    assert run.calls() == []
+
+def test_rule(agent_run):
+    agent_run(build_approval(delay=0), "Write to Ann", answers={"send_email": lambda action: action.args["cc"]})
+
+def test_answer(agent_run):
+    agent_run(build_approval(delay=0), "Write to Ann", answers={"send_email": True})
+
+@pytest.fixture
+def story(agent_run):
+    return agent_run(build_failing(delay=0), "Tell me a story")
+
+def test_setup(story):
+    pass
+
+async def test_async_answer(agent_run):
+    await agent_run.arun(build_approval(delay=0), "Write to Ann", answers={"send_email": True})
+
+def test_hint(agent_run):
+    assert agent_run(build_approval(delay=0), "Ann", answers={"send_mail": approve()}).text == "Sent."
+"""
+
+
+def test_a_run_that_breaks_off_is_shown_with_its_last_events(tmp_path: Path) -> None:
+    """In a test and in a fixture, whatever raised: the agent, a rule, an answer that does not fit."""
+    done = pytest_in(suite(tmp_path, BROKEN_OFF), "-o", "asyncio_mode=auto")
+    assert re.search(r"^5 failed, .*1 error", done.stdout, re.M), done.stdout
+    parts = re.split(r"^_+ (?:ERROR at setup of )?(test_\w+) _+$", done.stdout, flags=re.M)
+    told = dict(zip(parts[1::2], parts[2::2], strict=True))
+    shown = {name: text.partition("- agent run -")[2] for name, text in told.items()}
+    asks = "<AgentRun interrupted; 1 turn; called send_email; asks send_email; "
+    for name in ("test_agent", "test_setup"):
+        assert "<AgentRun error ConnectionError(" in shown[name], name
+        assert "TurnEnd(outcome='error'" in shown[name], name
+        assert "Traceback" not in shown[name], name
+        assert len(re.findall(r"^E +ConnectionError", told[name], re.M)) == 1, name
+    for name in ("test_rule", "test_answer", "test_async_answer"):
+        assert asks in shown[name], name
+        assert "TurnEnd(outcome='interrupted'" in shown[name], name
+    assert asks + "no rule for 'send_email'; rules given: 'send_mail'; " in shown["test_hint"]
+
+
+def test_an_answer_that_does_not_fit_points_at_the_line_of_the_test(tmp_path: Path) -> None:
+    done = pytest_in(suite(tmp_path, BROKEN_OFF), "-o", "asyncio_mode=auto", "-k", "answer or rule")
+    assert done.stdout.count("InvalidDecision: a bool came for action 1 (send_email)") >= 2, done.stdout
+    places = re.findall(r"^(\S+\.py):\d+: ", done.stdout, re.M)
+    assert set(places) == {"test_agent.py"}, done.stdout
 
 
 CHECKED = """

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.types import Command, Interrupt, Overwrite, Send
+from langgraph.types import Command, Interrupt, Overwrite, Send, StreamMode
 from pydantic import BaseModel, ConfigDict
 
 from langwire import StreamParser
@@ -24,6 +24,7 @@ from langwire.errors import StreamError, UnsupportedGraph, UsageError
 from langwire.events import OpenCall, StateSnapshot, TurnEnd
 from langwire.sessions.graph import standing_of
 from langwire.testing import CASES, Case, Next, available
+from langwire.testing._chunk_files import _MODES
 from langwire.testing._chunk_values import ValueReader
 from langwire.testing.recordings import (
     RECORDED,
@@ -451,7 +452,9 @@ async def test_more_modes_may_be_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
-async def test_what_the_graph_raises_ends_its_run_and_the_next_one_goes_on(sync: bool, tmp_path: Path) -> None:
+async def test_what_the_graph_raises_ends_its_run_and_the_next_one_goes_on(
+    sync: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     case, path = CASES["error_mid_stream"], tmp_path / "x.jsonl"
     recording = record_chunks(case.build(), [case.input, None], path) if sync else await record_case(case, path)
     assert [(run.cause, run.end, run.error) for run in recording.runs] == [
@@ -459,6 +462,10 @@ async def test_what_the_graph_raises_ends_its_run_and_the_next_one_goes_on(sync:
         ("continue", "fail", "RuntimeError"),
     ]
     assert [events[-1].error.code for events in replay_chunks(recording)] == ["RuntimeError", "RuntimeError"]
+    assert [str(run.exception) for run in recording.runs] == ["the model died"] * 2
+    assert [type(record.exc_info[1]) for record in caplog.records] == [RuntimeError] * 2
+    assert caplog.messages == ["a run that is recorded raised RuntimeError"] * 2
+    assert [run.exception for run in ChunkRecording.load(path).runs] == [None, None]
 
 
 def test_a_run_that_somebody_stops_is_kept_as_stopped(tmp_path: Path) -> None:
@@ -492,6 +499,76 @@ def test_what_cannot_be_run_leaves_no_file(
     with pytest.raises(error, match=complaint):
         record_chunks(graph, inputs, tmp_path / "x.jsonl")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
+@pytest.mark.parametrize("place", ["folder", "file/x.jsonl"])
+async def test_a_path_that_cannot_be_written_is_noticed_before_the_agent_runs(
+    sync: bool, place: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine", "utf-8")
+    called: list[Any] = []
+    agent = build_approval(0)
+    inputs = [lambda _interrupts: called.append(1)]
+    with pytest.raises(OSError, match=place.partition("/")[0]):
+        _ = (
+            record_chunks(agent, inputs, tmp_path / place)
+            if sync
+            else await arecord_chunks(agent, inputs, tmp_path / place)
+        )
+    assert called == []
+    assert (tmp_path / "file").read_text("utf-8") == "mine"
+
+
+def test_a_file_that_is_there_stays_until_something_is_recorded(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("mine", "utf-8")
+    with pytest.raises(UnsupportedGraph):
+        record_chunks(object(), ["hi"], tmp_path / "x.jsonl")  # type: ignore[arg-type]
+    assert (tmp_path / "x.jsonl").read_text("utf-8") == "mine"
+    record_chunks(build_approval(0), ["hi"], tmp_path / "x.jsonl")
+    assert len(ChunkRecording.load(tmp_path / "x.jsonl").runs) == 1
+
+
+@pytest.mark.parametrize("modes", ["message", ["updates", "task"]])
+def test_modes_that_langgraph_does_not_have_are_refused(modes: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"LangGraph has no stream mode '(message|task)': expected some of values, "):
+        ChunkRecorder(tmp_path / "x.jsonl", modes=modes)
+
+
+def test_every_mode_of_langgraph_is_known() -> None:
+    assert set(get_args(StreamMode)) <= set(_MODES)
+
+
+def test_a_chunk_of_a_mode_that_is_unknown_is_kept_as_the_raw_event_that_it_is(tmp_path: Path) -> None:
+    with ChunkRecorder(tmp_path / "x.jsonl", modes=["custom"]) as recorder:
+        recorder.start()
+        recorder.feed(((), "novel", 1))
+        recorder.close()
+    ((_, raw, _),) = replay_chunks(recorder.load())
+    assert (raw.mode, raw.data) == ("novel", 1)
+
+
+class Figure:
+    """An object of another library, which says how it is shown."""
+
+    def _repr_html_(self) -> str:
+        return "<b>7</b>"
+
+
+def test_what_a_live_object_shows_is_not_in_a_replay(tmp_path: Path) -> None:
+    """The one difference between a live stream and its replay: nobody is there to be asked."""
+    result = ToolMessage("ok", tool_call_id="c", id="t", name="display_inline", artifact=Figure())
+    chunk = ((), "updates", {"tools": {"messages": [result]}})
+    left = {"modes": ["updates"], "open_calls": [OpenCall(id="c", name="display_inline", call_id="c")]}
+    with ChunkRecorder(tmp_path / "x.jsonl", modes=["updates"]) as recorder:
+        recorder.start(open_calls=left["open_calls"])
+        recorder.feed(chunk)
+        recorder.close()
+    live = list(StreamParser(subgraphs=True, **left).parse([chunk]))
+    (told,) = replay_chunks(recorder.load())
+    assert [type(event).__name__ for event in live] == ["TurnStart", "ToolResult", "Display", "TurnEnd"]
+    assert [type(event).__name__ for event in told] == ["TurnStart", "ToolResult", "TurnEnd"]
 
 
 def test_a_recorder_takes_one_run_at_a_time(tmp_path: Path) -> None:
@@ -554,6 +631,10 @@ START, END = '{"start":"message","turn_id":"t"}', '{"end":"close"}'
         ([HEAD, START, '{"lane":[],"mode":"custom"}', END], "line 3 .*missing required field `data`"),
         ([HEAD, START, '{"lane":"x","mode":"custom","data":1}', END], r"line 3 .*\$.lane"),
         ([HEAD, START, '{"end":"sideways"}'], "line 3 .*sideways"),
+        ([HEAD.replace("custom", "task"), START, END], "line 1 .*LangGraph has no stream mode 'task', only values, "),
+        ([HEAD.replace('["custom"]', '"x"'), START, END], "line 1 .*LangGraph has no stream mode 'x'"),
+        ([HEAD, START, '{"lane":[],"mode":"task","data":1}', END], "line 3 .*LangGraph has no stream mode 'task'"),
+        ([HEAD, START, "", '{"lane":[],"mode":"messages","data":null}', END], "line 4 .*cannot read"),
         ([HEAD, '{"lane":[],"mode":"custom","data":1}'], "line 2 .*no run has started"),
         ([HEAD, START, START], "line 3 .*starts before the one before it has ended"),
         ([HEAD, START, "", '{"lane":[],"mode":"custom","data":1}'], "line 4 .*ends before its last run does"),
@@ -608,8 +689,14 @@ def test_the_command_records_cases_by_the_version_of_langgraph(
 
 def test_the_command_names_a_case_that_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["record", "nonsense"])
+        main(["record", "--out", "nowhere", "nonsense"])
     assert "no case of the corpus is named nonsense" in capsys.readouterr().err
+
+
+def test_the_command_asks_for_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["record"])
+    assert "required: --out" in capsys.readouterr().err
 
 
 def test_every_case_that_is_recorded_by_default_exists() -> None:

@@ -16,7 +16,7 @@ from langgraph.types import Command, interrupt
 from langwire import approve, edit, reject
 from langwire.demo import agents
 from langwire.errors import InvalidDecision, InvalidInput, UnsupportedGraph, UsageError
-from langwire.events import Interrupt, OpenCall, TextStart, ToolResult, TurnEnd, TurnStart
+from langwire.events import Interrupt, OpenCall, TextDelta, TextStart, ToolResult, TurnEnd, TurnStart
 from langwire.events import Source as From
 from langwire.testing import (
     CASES,
@@ -24,6 +24,7 @@ from langwire.testing import (
     AgentRunner,
     Fault,
     ScriptedModel,
+    Signal,
     arun_agent,
     available,
     faulty,
@@ -106,7 +107,8 @@ def test_every_graph_of_the_corpus_runs_without_a_problem(run: Run, name: str) -
     case = CASES[name]
     if not available(case) or (run is run_agent and case.async_only):
         pytest.skip("not on this LangGraph, or not sync")
-    done = run(case.build(), case.input, answers={"*": approve(), "value": "yes", "breakpoint": True})
+    rules = {"*": approve(), "value": "yes", "breakpoint": True}
+    done = run(case.build(), case.input, answers=rules, raise_errors=False)
     assert done.problems == []
     assert (done.error is not None) == (done.outcome == "error") == case.expect_error
 
@@ -114,7 +116,7 @@ def test_every_graph_of_the_corpus_runs_without_a_problem(run: Run, name: str) -
 def test_a_repr_tells_a_failing_test_what_happened() -> None:
     asks = run_agent(agents.build_approval(0), "Write to Ann")
     assert repr(asks).startswith("<AgentRun interrupted; 1 turn; called send_email; asks send_email; 'I wrote an email")
-    fails = run_agent(agents.build_failing(0), "Tell me")
+    fails = run_agent(agents.build_failing(0), "Tell me", raise_errors=False)
     assert repr(fails) == "<AgentRun error ConnectionError('the model went away in the middle of a sentence'); 1 turn>"
     broken = AgentRun([[TurnStart(turn_id="t")]])
     assert repr(broken) == (
@@ -279,8 +281,8 @@ def test_the_first_turn_of_a_new_thread_knows_no_calls_of_earlier_ones() -> None
     made = {"turns": [[TurnStart(turn_id="1"), ToolResult(id="c"), TurnEnd(outcome="complete")]]}
     assert AgentRun(**made, open_calls=()).problems
     assert AgentRun(**made).problems == []
-    assert run_agent(agents.build_team(0), "Rome")._open_calls == ()
-    assert run_agent(agents.build_approval(0), "Ann", {"configurable": {"thread_id": "1"}})._open_calls is None
+    assert run_agent(agents.build_team(0), "Rome").open_calls == ()
+    assert run_agent(agents.build_approval(0), "Ann", {"configurable": {"thread_id": "1"}}).open_calls is None
 
 
 def test_an_input_may_hold_a_call_that_is_answered_in_the_run() -> None:
@@ -306,11 +308,33 @@ def test_two_tools_that_write_the_state_in_one_step_have_their_results() -> None
 # ------------------------------------------------------------------ what goes wrong
 
 
+async def arun(runner: AgentRunner, *args: Any, **kwargs: Any) -> AgentRun:
+    return await runner.arun(*args, **kwargs)
+
+
+CALLS: list[Callable[..., AgentRun]] = [
+    lambda runner, *args, **kwargs: runner(*args, **kwargs),
+    lambda *args, **kwargs: asyncio.run(arun(*args, **kwargs)),
+]
+both_runners = pytest.mark.parametrize("call", CALLS, ids=["sync", "async"])
+
+
+@both_runners
+def test_what_the_graph_raises_is_raised_as_itself_and_its_run_is_kept(call: Any) -> None:
+    error, runner = OSError("disk full"), AgentRunner()
+    with pytest.raises(OSError, match="disk full") as raised:
+        call(runner, graph_of(speaking(["half ", error])), "hi")
+    (done,) = runner.runs
+    assert raised.value is done.error is error
+    assert (done.outcome, done.problems) == ("error", [])
+    assert "half " in [event.text for event in done.events if isinstance(event, TextDelta)]
+
+
 @both
-def test_what_the_graph_raises_is_kept_and_not_raised(run: Run) -> None:
+def test_what_the_graph_raises_is_kept_where_it_shall_not_be_raised(run: Run) -> None:
     error = OSError("disk full")
     graph = graph_of(speaking(error))
-    done = run(graph, "hi")
+    done = run(graph, "hi", raise_errors=False)
     assert done.outcome == "error"
     assert done.error is done.transcript.exception is error
     assert done.problems == []
@@ -320,7 +344,7 @@ def test_what_the_graph_raises_is_kept_and_not_raised(run: Run) -> None:
 def test_a_graph_that_fails_before_the_turn_begins_has_no_turn(run: Run) -> None:
     error = OSError("no such table")
     saver = faulty(InMemorySaver(), Fault(error=error), "get_tuple")
-    done = run(graph_of(asking("colour?"), saver=saver), "hi", answers={"value": 1})
+    done = run(graph_of(asking("colour?"), saver=saver), "hi", answers={"value": 1}, raise_errors=False)
     assert (done.outcome, done.error, done.turns, done.problems) == ("error", error, [], [])
 
 
@@ -328,16 +352,18 @@ def test_a_graph_that_fails_after_an_answer_keeps_both_turns() -> None:
     def ask(_state: Any) -> None:
         raise ValueError(interrupt("what?"))
 
-    done = run_agent(graph_of(ask), "hi", answers={"value": "this"})
+    done = run_agent(graph_of(ask), "hi", answers={"value": "this"}, raise_errors=False)
     assert [turn[-1].outcome for turn in done.turns] == ["interrupted", "error"]  # type: ignore[union-attr]
     assert str(done.error) == "this"
 
 
 def test_a_graph_that_fails_while_a_question_is_open_is_not_answered() -> None:
     case = CASES["error_while_waiting"]
-    done = run_agent(case.build(), case.input, answers={"value": "yes"})
+    done = run_agent(case.build(), case.input, answers={"other": "yes"}, raise_errors=False)
     assert done.outcome == "error"
     assert len(done.turns) == 1
+    assert done.stopped is None
+    assert len(run_agent(case.build(), case.input, answers={"value": "yes"}, raise_errors=False).turns) == 1
 
 
 @both
@@ -351,8 +377,9 @@ def test_what_is_called_wrongly_is_raised(run: Run) -> None:
         run(graph, {"question": "hi"})
     with pytest.raises(UsageError, match=r'answers came as a Decision: expected a dict, \{"send": approve\(\)\}'):
         run(graph, "hi", answers=approve())
-    with pytest.raises(UsageError, match="max_turns came as 0: expected 1 or more"):
-        run(graph, "hi", max_turns=0)
+    for max_turns in (0, "3", 2.0):
+        with pytest.raises(UsageError, match=f"max_turns came as {max_turns!r}: expected a number, 1 or more"):
+            run(graph, "hi", max_turns=max_turns)
 
 
 @both
@@ -361,9 +388,107 @@ def test_an_answer_that_does_not_fit_is_raised(run: Run) -> None:
         run(graph_of(approving("send")), "hi", answers={"send": edit(None)})  # type: ignore[arg-type]
 
 
-def test_what_a_rule_raises_is_raised() -> None:
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"send_email": approve()},
+        {"send_email": lambda _action: approve()},
+        {"*": {"type": "approve"}},
+        {"value": "blue"},
+        {"breakpoint": True},
+        {"tags": [], "send_email": approve()},
+    ],
+    ids=["decision", "function", "star", "value", "breakpoint", "beside a key of a config"],
+)
+def test_answers_in_place_of_the_config_are_refused(answers: Any) -> None:
+    name = list(answers)[-1]
+    with pytest.raises(UsageError) as refused:
+        run_agent(graph_of(asking("colour?")), "hi", answers)
+    assert str(refused.value) == f"config came with an answer for {name!r}: name it, answers={{{name!r}: …}}"
+
+
+def test_a_config_may_hold_functions_and_keys_of_its_own() -> None:
+    config = {"callbacks": [], "run_name": "mine", "user": "Ann", "configurable": {"pick": len}}
+    assert run_agent(graph_of(asking("colour?")), "hi", config).outcome == "interrupted"
+
+
+@both_runners
+def test_what_a_rule_raises_is_raised_and_its_run_is_kept(call: Any) -> None:
+    runner = AgentRunner()
     with pytest.raises(KeyError, match="red"):
-        run_agent(graph_of(asking("red")), "hi", answers={"value": lambda question: {}[question.value]})
+        call(runner, graph_of(asking("red")), "hi", answers={"value": lambda question: {}[question.value]})
+    (done,) = runner.runs
+    assert (done.outcome, done.error, [question.value for question in done.questions]) == ("interrupted", None, ["red"])
+
+
+async def test_a_run_that_is_stopped_shows_as_far_as_it_came() -> None:
+    hangs, runner = Fault(), AgentRunner()
+    running = asyncio.create_task(runner.arun(graph_of(speaking(["Once upon ", hangs, "a time"])), "hi"))
+    await hangs.reached
+    (halfway,) = runner.runs
+    assert halfway.text == "Once upon "
+    running.cancel()
+    await asyncio.wait([running])
+    assert runner.runs == [halfway]
+    assert halfway.outcome is None
+
+
+# ------------------------------------------------------------------ why a run stopped
+
+
+@pytest.mark.parametrize(
+    ("node", "answers", "hint"),
+    [
+        (approving("send_email"), {"send_mail": approve()}, "no rule for 'send_email'; rules given: 'send_mail'"),
+        (approving("a", "b", "b"), {"a": approve(), "c": reject()}, "no rule for 'b'; rules given: 'a', 'c'"),
+        (asking("colour?"), {"*": approve()}, "no rule for 'value'; rules given: '*'"),
+        (asking("colour?"), {}, None),
+        (asking("colour?"), {"value": "blue"}, None),
+    ],
+)
+def test_a_run_says_for_what_it_has_no_rule(node: Any, answers: Any, hint: str | None) -> None:
+    done = run_agent(graph_of(node), "hi", answers=answers)
+    assert done.stopped == hint
+    assert (f"; {hint}; " in f"{repr(done)[:-1]}; ") == (hint is not None)
+
+
+def test_a_run_that_stopped_at_its_number_of_turns_says_so() -> None:
+    def ask(_state: Any) -> None:
+        while True:
+            interrupt("again?")
+
+    stopped = run_agent(graph_of(ask), "go", answers={"value": "no"}, max_turns=2)
+    assert repr(stopped) == "<AgentRun interrupted; 2 turns; asks value; stopped after max_turns=2>"
+    done = run_agent(graph_of(asking("colour?")), "go", answers={"value": "blue"}, max_turns=2)
+    assert (done.outcome, done.stopped) == ("complete", None)
+
+
+def test_a_breakpoint_where_the_rule_says_stop_needs_no_hint() -> None:
+    agent = agents.build_assistant(0)
+    waits = run_agent(agent, "Rome", answers={"breakpoint": False}, interrupt_before=["tools"])
+    assert (waits.outcome, waits.stopped) == ("interrupted", None)
+
+
+# ------------------------------------------------------------------ rules that are awaited
+
+
+class Polite:
+    """A rule that is an object, and async."""
+
+    async def __call__(self, asked: Any) -> Any:
+        await asyncio.sleep(0)
+        return approve() if asked.name == "send" else reject("no")
+
+
+async def test_an_async_rule_is_awaited() -> None:
+    done = await arun_agent(graph_of(approving("send", "delete")), "go", answers={"*": Polite()})
+    assert done.text == "approve reject"
+
+
+@pytest.mark.parametrize("rule", [Polite(), Polite().__call__, lambda _asked: Signal()])
+def test_a_rule_to_be_awaited_is_refused_in_a_sync_run(rule: Any) -> None:
+    with pytest.raises(UsageError, match=r"the rule for 'send' has to be awaited: .* await agent_run.arun\(…\)"):
+        run_agent(graph_of(approving("send")), "go", answers={"send": rule})
 
 
 # ------------------------------------------------------------------ sync and async

@@ -27,11 +27,11 @@ def check_events(events: Iterable[Event], *, open_calls: Iterable[OpenCall] | No
 def problem_lines(events: Sequence[Event], open_calls: Iterable[OpenCall] | None) -> Iterator[str]:
     """Yield what is wrong with a turn: `event 3, TextEnd(id='m1'): part: the end of …`."""
     for problem in check(events, open_calls=open_calls):
-        about = "the end" if problem.index == len(events) else f"event {problem.index}, {_short(events[problem.index])}"
+        about = "the end" if problem.index == len(events) else f"event {problem.index}, {short(events[problem.index])}"
         yield f"{about}: {problem.rule}: {problem.message}"
 
 
-def _short(event: Event) -> str:
+def short(event: Event) -> str:
     """The event with the fields that say something."""
     values = [(field.name, getattr(event, field.name), field.default) for field in fields(event)]
     said = ", ".join(f"{name}={value!r}" for name, value, default in values if value != default)

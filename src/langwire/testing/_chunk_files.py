@@ -32,13 +32,14 @@ import msgspec
 
 from langwire.core.codec import jsonable
 from langwire.core.parser import StreamParser
-from langwire.errors import StreamError, UsageError
+from langwire.errors import StreamError, UnknownChunk, UsageError
 from langwire.events import Cause, Event, Lane, OpenCall
 from langwire.testing._chunk_values import ValueReader, ValueWriter, error_named, to_json
 
 FileName: TypeAlias = str | PathLike[str]
 
 FORMAT, VERSION = "langwire.chunks", 1
+_MODES = ("values", "updates", "messages", "custom", "tasks", "checkpoints", "debug", "tools")
 _LIBRARIES = ("langgraph", "langchain-core", "langchain", "deepagents")
 _T = TypeVar("_T")
 
@@ -95,7 +96,8 @@ class ChunkRecorder:
 
     `modes`, `subgraphs` and `version` are what the graph is called with. The file is written at the end of the
     `with` block, also when that ends by an exception after the first run has started; a run that is open then counts
-    as stopped. A folder that is missing is made.
+    as stopped. A folder that is missing is made. The block raises `OSError` at its start where the file cannot be
+    written, before any run. Raises `UsageError` for modes that LangGraph does not have.
     """
 
     def __init__(
@@ -108,6 +110,8 @@ class ChunkRecorder:
         title: str = "",
     ) -> None:
         self._path = Path(path)
+        for mode in sorted({*_all(modes)} - {*_MODES}):
+            raise UsageError(f"LangGraph has no stream mode {mode!r}: expected some of {', '.join(_MODES)}")
         header = Header(
             format=FORMAT,
             version=VERSION,
@@ -121,8 +125,14 @@ class ChunkRecorder:
         self._lines = [msgspec.json.encode(header)]
         self._values = ValueWriter()
         self._run: list[dict[str, Any]] = []
+        self._raised: list[BaseException | None] = []
 
     def __enter__(self) -> ChunkRecorder:
+        is_new = not self._path.exists()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.open("ab").close()
+        if is_new:
+            self._path.unlink()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -130,8 +140,17 @@ class ChunkRecorder:
             self.cancel()
         if kind is not None and len(self._lines) == 1:
             return  # nothing was recorded
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_bytes(b"\n".join([*self._lines, b""]))
+
+    def load(self) -> ChunkRecording:
+        """Return what was recorded, read again from the file: to be called after the `with` block.
+
+        Other than runs of a file that is merely read, these know what they raised.
+        """
+        recording = ChunkRecording.load(self._path)
+        for run, error in zip(recording.runs, self._raised, strict=True):
+            run.exception = error
+        return recording
 
     @property
     def recording(self) -> bool:
@@ -189,7 +208,7 @@ class ChunkRecorder:
 
     def fail(self, error: BaseException) -> None:
         """End a run that raised."""
-        self._end({"end": "fail", "error": type(error).__name__})
+        self._end({"end": "fail", "error": type(error).__name__}, error)
 
     def cancel(self) -> None:
         """End a run that somebody stopped."""
@@ -200,8 +219,9 @@ class ChunkRecorder:
             raise UsageError("no run is being recorded: begin it with start")
         self._run.append(line)
 
-    def _end(self, line: dict[str, Any]) -> None:
+    def _end(self, line: dict[str, Any], raised: BaseException | None = None) -> None:
         self._add(line)
+        self._raised.append(raised)
         self._lines += map(to_json, self._run)
         self._run = []
 
@@ -213,7 +233,11 @@ def _has_lane_and_mode(chunk: Any) -> TypeGuard[tuple[Lane, str, Any]]:
     parts = cast("tuple[Any, ...]", chunk)
     if len(parts) != 3 or type(parts[0]) is not tuple:
         return False
-    return all(type(word) is str for word in (*cast("tuple[Any, ...]", parts[0]), parts[1]))
+    return all(type(word) is str for word in cast("tuple[Any, ...]", parts[0])) and parts[1] in _MODES
+
+
+def _all(modes: str | list[str]) -> list[str]:
+    return [modes] if isinstance(modes, str) else modes
 
 
 def _without_none(line: dict[str, Any]) -> dict[str, Any]:
@@ -234,9 +258,13 @@ def _installed() -> dict[str, str]:
 
 
 class ChunkRun:
-    """One recorded run. Every reading of it makes its objects anew, chunk by chunk."""
+    """One recorded run. Every reading of it makes its objects anew, chunk by chunk.
+
+    `exception` is what the run raised, itself, where it was recorded just now; a file keeps only its class (`error`).
+    """
 
     def __init__(self, header: Header, lines: Sequence[tuple[int, Any]]) -> None:
+        self.exception: BaseException | None = None
         self._header = header
         self._start_at, start = lines[0]
         self._chunks = lines[1:-1]
@@ -271,13 +299,14 @@ class ChunkRun:
         """
         values = _Values()
         values.read(self._start_at, self._start.input, self._start.history)
-        yield from self._read_chunks(values)
+        for _, chunk in self._read_chunks(values):
+            yield chunk
 
     def events(self, **options: Any) -> Iterator[Event]:
         """Yield the events that a `StreamParser` tells of this run.
 
         `options` are further arguments of the parser, such as `state=True`. Raises what the parser raises, and
-        `StreamError` for a value that cannot be read.
+        `StreamError`, with the number of the line, for a value or chunk that cannot be read.
         """
         values, start, end = _Values(), self._start, self._end
         given, history = values.read(self._start_at, start.input, start.history)
@@ -295,8 +324,12 @@ class ChunkRun:
             **options,
         )
         yield from parser.start()
-        for chunk in self._read_chunks(values):
-            yield from parser.feed(chunk)
+        for at, chunk in self._read_chunks(values):
+            try:
+                events = parser.feed(chunk)
+            except UnknownChunk as error:
+                raise _broken(at, f"{error}") from error
+            yield from events
         match end.end:
             case "close":
                 [asked] = values.read(self._end_at, end.open_interrupts)
@@ -308,11 +341,11 @@ class ChunkRun:
             case _:
                 assert_never(end.end)
 
-    def _read_chunks(self, values: _Values) -> Iterator[Any]:
+    def _read_chunks(self, values: _Values) -> Iterator[tuple[int, Any]]:
         for at, line in self._chunks:
             held = line.data if isinstance(line, _Chunk) else line.chunk
             _, value = values.read(at, line.changed, held)
-            yield (line.lane, line.mode, value) if isinstance(line, _Chunk) else value
+            yield at, (line.lane, line.mode, value) if isinstance(line, _Chunk) else value
 
 
 class _Values:
@@ -351,7 +384,15 @@ def _header(line: bytes) -> Header:
             f"cannot read version {fields.get('version')!r} of a chunk recording in line 1: expected {VERSION}; "
             "record it again, or read it with the langwire that made it"
         )
-    return _typed(1, fields, Header)
+    header = _typed(1, fields, Header)
+    for mode in _all(header.modes):
+        _check_mode(1, mode)
+    return header
+
+
+def _check_mode(at: int, mode: str) -> None:
+    if mode not in _MODES:
+        raise _broken(at, f"LangGraph has no stream mode {mode!r}, only {', '.join(_MODES)}")
 
 
 def _runs(header: Header, lines: Iterable[tuple[int, bytes]]) -> Iterator[ChunkRun]:
@@ -363,7 +404,10 @@ def _runs(header: Header, lines: Iterable[tuple[int, bytes]]) -> Iterator[ChunkR
         kind = next((kind for key, kind in _KINDS.items() if key in fields), _Chunk)
         if (kind is _Start) == bool(run):
             raise _broken(at, "a run starts before the one before it has ended" if run else "no run has started")
-        run.append((at, _typed(at, fields, kind)))
+        line = _typed(at, fields, kind)
+        if isinstance(line, _Chunk):
+            _check_mode(at, line.mode)
+        run.append((at, line))
         if kind is _End:
             yield ChunkRun(header, run)
             run = []

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing, closing
 from copy import copy
-from functools import cached_property
 from typing import Any, cast
 from uuid import uuid4
 
@@ -15,12 +14,12 @@ from langgraph.types import Command
 
 from langwire.core._guards import is_mapping
 from langwire.core._states import open_calls_of
-from langwire.core.interrupts import BREAKPOINT
 from langwire.core.transcript import Result, Transcript
 from langwire.errors import UsageError
-from langwire.events import Action, Event, Interrupt, OpenCall, Outcome, TokenUsage, TurnEnd, TurnStart
-from langwire.sessions.graph import Graph, astream, resume_command, stream
+from langwire.events import Event, Interrupt, OpenCall, Outcome, TokenUsage, TurnEnd, TurnStart
+from langwire.sessions.graph import Graph, astream, stream
 from langwire.testing._check import problem_lines
+from langwire.testing._rules import Asked, Rules, refuse_answers, resume_values
 
 _SHOWN = 80
 
@@ -29,8 +28,9 @@ class AgentRun:
     """What an agent did in one or more turns of a thread.
 
     `turns` holds the events of each turn, `transcript` is all of them folded. `error` is what the graph raised, the
-    exception itself, or None. `open_calls` are the calls that were open before the first turn; None means that
-    nobody knows. A run can be made of any turns, recorded ones as well.
+    exception itself, or None. `stopped` says why it did not go on although it asks and rules were given, or is None.
+    `open_calls` are the calls that were open before the first turn; None means that nobody knows. A run can be made
+    of any turns, recorded ones as well.
     """
 
     def __init__(
@@ -42,10 +42,12 @@ class AgentRun:
     ) -> None:
         self.turns = [list(turn) for turn in turns]
         self.error = error
-        self._open_calls = open_calls
+        self.stopped: str | None = None
+        self.open_calls = open_calls
 
-    @cached_property
+    @property
     def transcript(self) -> Transcript:
+        """All turns as messages and calls, folded anew: a run that is under way grows."""
         transcript = Transcript.of(self.events)
         transcript.exception = self.error
         return transcript
@@ -79,7 +81,7 @@ class AgentRun:
     def problems(self) -> list[str]:
         """Where the turns break the grammar, a line for each place; empty when they are good."""
         lines: list[str] = []
-        open_calls = self._open_calls
+        open_calls = self.open_calls
         for number, turn in enumerate(self.turns, 1):
             lines += [f"turn {number}, {line}" for line in problem_lines(turn, open_calls)]
             end = turn[-1] if turn else None
@@ -105,6 +107,7 @@ class AgentRun:
         said += [f"called {_cut(calls)}"] if calls else []
         asked = ", ".join(map(_named, self.transcript.interrupts))
         said += [f"asks {_cut(asked)}"] if asked else []
+        said += [self.stopped] if self.stopped else []
         problems = self.problems
         said += [f"{len(problems)} broken: {_cut(problems[0])}"] if problems else []
         said += [_cut(repr(self.text))] if self.text else []
@@ -118,6 +121,7 @@ def run_agent(
     *,
     answers: Mapping[str, Any] | None = None,
     max_turns: int = 10,
+    raise_errors: bool = True,
     **kwargs: Any,
 ) -> AgentRun:
     """Run an agent until it has no question left that a rule answers, and return what it did.
@@ -130,22 +134,20 @@ def run_agent(
 
     A function in place of an answer is given what is asked, the `Action` for a tool, else the `Interrupt`, and
     returns the answer. A question that no rule fits stays open; when no open one has a rule, or after `max_turns`
-    turns, the run stops as `interrupted`.
+    turns, the run stops as `interrupted`, and `AgentRun.stopped` says why.
 
     The run has a thread of its own unless `config` or the graph names one. A graph without a checkpointer is run as
-    a copy with one in memory, so that it can be answered. What the graph raises is not raised but kept: see
-    `AgentRun.error`. `input`, `config` and further keywords are those of `langwire.stream`. Raises `UsageError`,
-    `InvalidInput`, `UnsupportedGraph` or `InvalidDecision` for what is called, or answered, wrongly.
+    a copy with one in memory, so that it can be answered. `input`, `config` and further keywords are those of
+    `langwire.stream`.
+
+    What the graph raises is raised as itself; with `raise_errors=False` it is kept in `AgentRun.error`, and the
+    outcome is `error`. Raises `UsageError`, `InvalidInput`, `UnsupportedGraph` or `InvalidDecision` for what is
+    called, or answered, wrongly.
     """
-    thread = _Thread(graph, input, config, answers, max_turns)
-    for given, events in thread.turns():
-        with closing(cast("Any", stream(thread.graph, given, thread.config, **kwargs))) as told:
-            try:
-                for event in told:
-                    events.append(event)
-            except Exception as error:  # the graph's own: what is called wrongly is raised by `stream` itself
-                thread.error = error
-    return thread.run()
+    __tracebackhide__ = True
+    return AgentRunner()(
+        graph, input, config, answers=answers, max_turns=max_turns, raise_errors=raise_errors, **kwargs
+    )
 
 
 async def arun_agent(
@@ -155,27 +157,23 @@ async def arun_agent(
     *,
     answers: Mapping[str, Any] | None = None,
     max_turns: int = 10,
+    raise_errors: bool = True,
     **kwargs: Any,
 ) -> AgentRun:
     """Run an agent until it has no question left that a rule answers: `run_agent`, async.
 
-    When the caller is cancelled, the run is stopped and the cancel passes through.
+    A rule may be async as well. When the caller is cancelled, the run is stopped and the cancel passes through.
     """
-    thread = _Thread(graph, input, config, answers, max_turns)
-    for given, events in thread.turns():
-        async with aclosing(cast("Any", astream(thread.graph, given, thread.config, **kwargs))) as told:
-            try:
-                async for event in told:
-                    events.append(event)
-            except Exception as error:
-                thread.error = error
-    return thread.run()
+    __tracebackhide__ = True
+    return await AgentRunner().arun(
+        graph, input, config, answers=answers, max_turns=max_turns, raise_errors=raise_errors, **kwargs
+    )
 
 
 class AgentRunner:
     """What the fixture `agent_run` gives a test: call it as `run_agent`, or await its `arun` as `arun_agent`.
 
-    `runs` keeps what they returned; a test that fails shows it.
+    `runs` keeps the runs, from their start on and however they end; a test that fails shows them.
     """
 
     def __init__(self) -> None:
@@ -189,10 +187,26 @@ class AgentRunner:
         *,
         answers: Mapping[str, Any] | None = None,
         max_turns: int = 10,
+        raise_errors: bool = True,
         **kwargs: Any,
     ) -> AgentRun:
-        self.runs.append(run_agent(graph, input, config, answers=answers, max_turns=max_turns, **kwargs))
-        return self.runs[-1]
+        __tracebackhide__ = True
+        thread = _Thread(graph, input, config, answers, max_turns)
+        self.runs.append(thread.run)
+        goes_on = True
+        while goes_on:
+            with closing(cast("Any", stream(thread.graph, thread.input, thread.config, **kwargs))) as told:
+                try:
+                    for event in told:
+                        thread.tell(event)
+                except Exception as error:  # the graph's own: what is called wrongly is raised by `stream` itself
+                    thread.run.error = error
+                    if raise_errors:
+                        raise
+            for asked in thread.asked():
+                thread.take(asked, asked.answer())
+            goes_on = thread.goes_on()
+        return thread.run
 
     async def arun(
         self,
@@ -202,12 +216,27 @@ class AgentRunner:
         *,
         answers: Mapping[str, Any] | None = None,
         max_turns: int = 10,
+        raise_errors: bool = True,
         **kwargs: Any,
     ) -> AgentRun:
         """Run an agent until it has no question left that a rule answers, async."""
-        run = await arun_agent(graph, input, config, answers=answers, max_turns=max_turns, **kwargs)
-        self.runs.append(run)
-        return run
+        __tracebackhide__ = True
+        thread = _Thread(graph, input, config, answers, max_turns)
+        self.runs.append(thread.run)
+        goes_on = True
+        while goes_on:
+            async with aclosing(cast("Any", astream(thread.graph, thread.input, thread.config, **kwargs))) as told:
+                try:
+                    async for event in told:
+                        thread.tell(event)
+                except Exception as error:
+                    thread.run.error = error
+                    if raise_errors:
+                        raise
+            for asked in thread.asked():
+                thread.take(asked, await asked.aanswer())
+            goes_on = thread.goes_on()
+        return thread.run
 
 
 def _named(question: Interrupt) -> str:
@@ -222,7 +251,7 @@ def _cut(said: str) -> str:
 
 
 class _Thread:
-    """The thread of a run: its graph and config, and what has come of its turns."""
+    """The thread of a run: its graph and config, the input of its next turn, and what has come of those before."""
 
     def __init__(
         self,
@@ -230,55 +259,56 @@ class _Thread:
         input: Any,
         config: Mapping[str, Any] | None,
         answers: Mapping[str, Any] | None,
-        max_turns: int,
+        max_turns: Any,
     ) -> None:
-        if answers is not None and not is_mapping(answers):
-            raise UsageError(f'answers came as a {type(answers).__name__}: expected a dict, {{"send": approve()}}')
-        if max_turns < 1:
-            raise UsageError(f"max_turns came as {max_turns}: expected 1 or more")
+        __tracebackhide__ = True
+        refuse_answers(config)
+        if type(max_turns) is not int or max_turns < 1:
+            raise UsageError(f"max_turns came as {max_turns!r}: expected a number, 1 or more")
+        self.run = AgentRun([])
         self.graph = _keeping(graph)
         self.config = _on_a_thread(self.graph, config)
-        self.error: Exception | None = None
-        self._told: list[list[Event]] = []
-        self._input, self._answers, self._max_turns = input, answers or {}, max_turns
+        self.input = input
+        self._rules, self._max_turns = Rules(answers), max_turns
+        self._answers: list[tuple[Asked, Any]] = []
         self._is_new = self.config is not config and not isinstance(input, Command)
 
-    def turns(self) -> Iterator[tuple[Any, list[Event]]]:
-        """Yield the input of each turn, and the list that takes its events, until nothing is left to answer."""
-        given = self._input
-        for _ in range(self._max_turns):
-            events: list[Event] = []
-            yield given, events
-            self._told += [events] if events else []  # none where the graph failed before the turn began
-            questions = Transcript.of(events).interrupts if self.error is None else ()
-            replies = {question.id: reply for question in questions for reply in _replies(question, self._answers)}
-            if not replies:
-                return
-            given = None if BREAKPOINT in replies else resume_command(questions, replies)
+    def tell(self, event: Event) -> None:
+        """Take an event of the run."""
+        turns = self.run.turns
+        if isinstance(event, TurnStart):
+            # An input may hold open calls of its own; those that are not shown are not among the events' either.
+            if not turns and self._is_new and not any(open_calls_of((), event.input)):
+                self.run.open_calls = ()
+            turns.append([])
+        turns[-1].append(event)
 
-    def run(self) -> AgentRun:
-        """Return what came of the turns."""
-        start = self._told[0][0] if self._told else None
-        given = start.input if isinstance(start, TurnStart) else None
-        # An input may hold open calls of its own; those that are not shown are not among the events' either.
-        knows = self._is_new and not any(open_calls_of((), given))
-        return AgentRun(self._told, error=self.error, open_calls=() if knows else None)
+    def asked(self) -> list[Asked]:
+        """Return what the rules have to answer now that a turn has ended."""
+        return self._rules.asked(self._questions())
 
+    def take(self, asked: Asked, answer: Any) -> None:
+        """Take what a rule answered."""
+        self._answers.append((asked, answer))
 
-def _replies(question: Interrupt, answers: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the answer to a question, or nothing where no rule fits."""
-    if question.actions:
-        names = [action.name if action.name in answers else "*" for action in question.actions]
-        if answers.keys() >= set(names):
-            yield [_applied(answers[name], action) for name, action in zip(names, question.actions, strict=True)]
-    elif question.kind in answers:
-        reply = _applied(answers[question.kind], question)
-        if reply or question.kind != BREAKPOINT:
-            yield reply
+    def goes_on(self) -> bool:
+        """Return whether the answers lead to another turn, whose input is then in place."""
+        __tracebackhide__ = True
+        questions = self._questions()
+        values = resume_values(questions, self._answers)
+        self._answers.clear()
+        if values == {}:
+            self.run.stopped = self._rules.hint(questions)
+            return False
+        if len(self.run.turns) >= self._max_turns:
+            self.run.stopped = f"stopped after max_turns={self._max_turns}"
+            return False
+        self.input = None if values is None else Command(resume=values)
+        return True
 
-
-def _applied(rule: Any, asked: Action | Interrupt) -> Any:
-    return rule(asked) if callable(rule) else rule
+    def _questions(self) -> Sequence[Interrupt]:
+        failed = self.run.error is not None or not self.run.turns
+        return () if failed else Transcript.of(self.run.turns[-1]).interrupts
 
 
 # ------------------------------------------------------------------ a thread of its own

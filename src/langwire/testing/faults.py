@@ -57,16 +57,16 @@ class Signal:
 class Fault:
     """Something that goes wrong at call number `at` (from 1), and at no other.
 
-    With an `error` that call raises it, without the traceback of earlier runs. Without one it hangs until
-    `release()`, or until the task that hangs is cancelled. `calls` counts the calls, which may come from several
-    threads. `reached` is the `Signal` that the fault was met: `fault.reached.wait()`, or `await fault.reached`, for
-    30 seconds at most.
+    With an `error` that call raises it, without the traceback of earlier runs; of a class one is made. Without one it
+    hangs until `release()`, or until the task that hangs is cancelled. `calls` counts the calls, which may come from
+    several threads. `reached` is the `Signal` that the fault was met: `fault.reached.wait()`, or
+    `await fault.reached`, for 30 seconds at most. Raises `UsageError` for an `at` or an `error` that is none.
     """
 
-    def __init__(self, at: int = 1, error: BaseException | None = None) -> None:
-        if at < 1:
-            raise UsageError(f"a fault at call {at} is never met: expected 1 or more")
-        self.at, self.error = at, error
+    def __init__(self, at: int = 1, error: BaseException | type[BaseException] | None = None) -> None:
+        if type(at) is not int or at < 1:
+            raise UsageError(f"a fault at call {at!r} is never met: expected a number, 1 or more")
+        self.at, self.error = at, _one_of(error)
         self.calls = 0
         self.reached = Signal(_PATIENCE)
         self._released = Signal()
@@ -96,6 +96,16 @@ class Fault:
             if self.error is not None:
                 raise fresh(self.error)
         return met
+
+
+def _one_of(error: BaseException | type[BaseException] | None) -> BaseException | None:
+    """Return the exception, or one of its class."""
+    made = error() if isinstance(error, type) else error
+    if made is None or isinstance(made, BaseException):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return made
+    raise UsageError(
+        f"a fault's error came as a {type(made).__name__}: expected an exception, such as OSError('disk full')"
+    )
 
 
 def fresh(error: BaseException) -> BaseException:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, TypeAlias, cast
 
@@ -19,8 +19,9 @@ from langchain_core.messages.ai import UsageMetadata, add_ai_message_chunks
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import SkipValidation
+from pydantic import SkipValidation, model_validator
 
+from langwire.core._guards import is_list
 from langwire.errors import UsageError
 from langwire.testing.faults import Fault, fresh
 
@@ -41,8 +42,10 @@ class ScriptedModel(BaseChatModel):
     streamed piece by piece, a `str` or an `AIMessage` comes as one piece, an exception is raised where it
     stands. A `Fault` among the pieces hangs or fails there, at its n-th use; released, it says nothing. `delay` is
     the pause before each piece, in seconds. With `streaming=False` it behaves as a
-    provider that cannot stream. `tool_names` holds what `bind_tools` was given. Raises `UsageError` when the
-    script is empty.
+    provider that cannot stream. `tool_names` holds what `bind_tools` was given.
+
+    Raises `UsageError` for a script that is empty or no list of steps and for an unknown keyword, and when its turn
+    comes for a step or piece that is none.
     """
 
     script: SkipValidation[Sequence[Step]]
@@ -50,11 +53,13 @@ class ScriptedModel(BaseChatModel):
     streaming: bool = True
     tool_names: tuple[str, ...] = ()
 
-    def model_post_init(self, context: Any, /) -> None:
-        """Refuse an empty script, which has nothing to say."""
-        super().model_post_init(context)
-        if not self.script:
-            raise UsageError("got an empty script, expected at least one step: ScriptedModel(script=['Hello'])")
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_what_is_no_script(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Check before pydantic does, which passes over a keyword that it does not know."""
+        _check_keywords(given.keys() - cls.model_fields.keys())
+        _check_script(given.get("script"))
+        return given
 
     @property
     def _llm_type(self) -> str:
@@ -110,12 +115,54 @@ class ScriptedModel(BaseChatModel):
 
     def _saying(self, messages: list[BaseMessage]) -> Saying:
         spoken = sum(isinstance(message, AIMessage) for message in messages)
-        step = self.script[min(spoken, len(self.script) - 1)]
+        at = min(spoken, len(self.script) - 1)
+        step = self.script[at]
         if callable(step):
             step = step(messages)
+            _check_saying(step, f"what step {at + 1} returned")
         if isinstance(step, Exception):
             raise fresh(step)
         return step
+
+
+def _check_keywords(unknown: Iterable[str]) -> None:
+    for name in sorted(unknown):
+        raise UsageError(f"unknown keyword {name}: expected script, delay, streaming or what a BaseChatModel takes")
+
+
+def _check_script(script: Any) -> None:
+    if not is_list(script):
+        raise UsageError(f"script came as a {_kind(script)}: expected a list of steps, script=['Hello']")
+    if not script:
+        raise UsageError("got an empty script, expected at least one step: ScriptedModel(script=['Hello'])")
+    for number, step in enumerate(script, 1):
+        if not callable(step) or isinstance(step, type):
+            _check_saying(step, f"step {number}")
+
+
+def _check_saying(saying: Any, where: str) -> None:
+    """Raise `UsageError` for what is no answer. A lone piece is none: the list around it was forgotten."""
+    if is_list(saying):
+        for number, piece in enumerate(saying, 1):
+            if not isinstance(piece, str | AIMessageChunk | Exception | Fault):
+                raise UsageError(
+                    f"piece {number} of {where} came as a {_kind(piece)}: expected a str, an AIMessageChunk, "
+                    "an exception or a Fault"
+                )
+    elif isinstance(saying, AIMessageChunk | Fault):
+        raise UsageError(
+            f"{where} came as a {_kind(saying)}, which is a piece of an answer: expected a list of pieces for each "
+            "step, script=[text('Hel', 'lo')]"
+        )
+    elif not isinstance(saying, str | AIMessage | Exception):
+        raise UsageError(
+            f"{where} came as a {_kind(saying)}: expected a str, an AIMessage, an exception or a list of pieces, "
+            "such as text('Hello')"
+        )
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
 
 
 def _pieces(saying: Saying) -> Iterator[AIMessageChunk | Fault]:

@@ -1,12 +1,13 @@
 """Knows how real chunk streams are recorded, from any graph and from the corpus, and how they are replayed.
 
-`langwire.testing._chunk_files` has the format. `python -m langwire.testing.recordings record` records cases of the
-corpus with the LangGraph that is installed, each into `DIR/<its version>/<case>.jsonl`.
+`langwire.testing._chunk_files` has the format. `python -m langwire.testing.recordings record --out DIR` records cases
+of the corpus with the LangGraph that is installed, each into `DIR/<its version>/<case>.jsonl`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
@@ -51,6 +52,8 @@ __all__ = [
     "replay_chunks",
 ]
 
+logger = logging.getLogger("langwire")
+
 Follow: TypeAlias = Callable[[Sequence[Any]], Any]
 """Returns the input of the next turn, given the interrupts that are open."""
 
@@ -69,9 +72,11 @@ def record_chunks(
 
     `inputs` has one input a turn, each as `langwire.stream` takes it, or a function of the open interrupts that
     returns it. `config`, `modes` and further keywords are those of `stream`. What the graph raises becomes the end
-    of its run and is not raised. Returns the recording, read again from the file.
+    of its run and is not raised, but logged and kept: see `ChunkRun.exception`. Returns the recording, read again from
+    the file.
 
-    Raises `UnsupportedGraph`, `InvalidInput` or `UsageError` for what cannot be run.
+    Raises `UnsupportedGraph`, `InvalidInput` or `UsageError` for what cannot be run, and `OSError` for a path that
+    cannot be written, before anything runs.
     """
     in_loop = runs_async_only(graph)
     with ChunkRecorder(path, modes=[*MODES, *modes], title=title) as recorder:
@@ -85,11 +90,11 @@ def record_chunks(
                     for chunk in chunks:
                         recorder.feed(chunk)
             except Exception as error:
-                recorder.fail(error)
+                _fail(recorder, error)
             standing = run_in_loop(partial(astanding_after, call)) if in_loop else standing_after(call)
             if recorder.recording:
                 recorder.close(**standing.ending())
-    return ChunkRecording.load(path)
+    return recorder.load()
 
 
 async def arecord_chunks(
@@ -114,11 +119,11 @@ async def arecord_chunks(
                     async for chunk in chunks:
                         recorder.feed(chunk)
             except Exception as error:
-                recorder.fail(error)
+                _fail(recorder, error)
             standing = await astanding_after(call)
             if recorder.recording:
                 recorder.close(**standing.ending())
-    return ChunkRecording.load(path)
+    return recorder.load()
 
 
 def _turns(inputs: Any) -> Sequence[Any]:
@@ -148,6 +153,11 @@ def _start(recorder: ChunkRecorder, call: Call, before: Standing) -> None:
         input=None if isinstance(call.input, Command) else call.input,
         open_calls=before.open_calls,
     )
+
+
+def _fail(recorder: ChunkRecorder, error: Exception) -> None:
+    logger.warning("a run that is recorded raised %s", type(error).__name__, exc_info=error)
+    recorder.fail(error)
 
 
 def replay_chunks(recording: ChunkRecording | FileName, **options: Any) -> list[list[Event]]:
@@ -204,12 +214,10 @@ async def record_case(case: Case, path: FileName) -> ChunkRecording:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Record cases of the corpus: `python -m langwire.testing.recordings record [--out DIR] [CASE …]`."""
+    """Record cases of the corpus: `python -m langwire.testing.recordings record --out DIR [CASE …]`."""
     parser = ArgumentParser(prog="python -m langwire.testing.recordings", description="Chunk recordings of the corpus.")
     record = parser.add_subparsers(required=True).add_parser("record", help="run cases and keep their chunks")
-    record.add_argument(
-        "--out", type=Path, default=Path("tests/recordings"), metavar="DIR", help="default: %(default)s"
-    )
+    record.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to; a folder for each LangGraph")
     record.add_argument("cases", nargs="*", metavar="CASE", help="default: a choice of all shapes")
     asked = parser.parse_args(arguments)
     unknown = sorted(set(asked.cases) - CASES.keys())
