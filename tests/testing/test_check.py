@@ -6,7 +6,7 @@ import pytest
 
 from langwire import check
 from langwire.demo import agents
-from langwire.events import Event, OpenCall, TextDelta, TextStart, ToolResult, TurnEnd, TurnStart
+from langwire.events import Custom, Event, OpenCall, TextDelta, TextStart, ToolResult, TurnEnd, TurnStart
 from langwire.events import Source as From
 from langwire.testing import check_events, run_agent
 
@@ -52,3 +52,17 @@ def test_calls_of_earlier_turns_are_known_only_where_they_are_given() -> None:
     check_events([START, RESULT, END])
     check_events([START, RESULT, END], open_calls=[OpenCall(id="c1", name="get_weather", call_id="c1")])
     assert "no such call is known" in complaint(START, RESULT, END, open_calls=())
+
+
+def test_values_that_neither_compare_nor_show_themselves_are_no_hindrance() -> None:
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("the truth is ambiguous")
+
+        def __repr__(self) -> str:
+            raise ValueError("no")
+
+        __hash__ = object.__hash__
+
+    with pytest.raises(AssertionError, match=r"data=\(Odd, whose repr fails\)"):
+        check_events([Custom(data=Odd())])

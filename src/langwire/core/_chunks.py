@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
-from langwire.core._guards import is_list, is_mapping
+from langwire.core._guards import is_list, is_mapping, shown
 from langwire.errors import UnknownChunk, UsageError
 from langwire.events import Lane
 
@@ -158,11 +158,7 @@ def _is_lane(value: Any) -> TypeGuard[Sequence[str]]:
 
 def unknown(raw: Any) -> UnknownChunk:
     """Return the error that names a chunk nobody can read."""
-    try:
-        shown = f"{raw!r:.80}"
-    except Exception:  # the repr of a foreign object may fail in any way
-        shown = "(its repr fails)"
     return UnknownChunk(
         f"cannot read a {type(raw).__name__} as a LangGraph stream chunk: expected what graph.stream or graph.astream "
-        f"yields, got {shown}"
+        f"yields, got {shown(raw):.80}"
     )

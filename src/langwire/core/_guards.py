@@ -28,3 +28,11 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a string, got a {type(value).__name__}")
     return value
+
+
+def shown(value: Any) -> str:
+    """Return the repr of a value of foreign make, which may fail in any way."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"({type(value).__name__}, whose repr fails)"

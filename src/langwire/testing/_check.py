@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from msgspec.structs import fields
 
+from langwire.core._guards import shown
 from langwire.core.conformance import check
-from langwire.events import Event, OpenCall
+from langwire.events import Event, OpenCall, Source
 
 _SHOWN = 100
 
@@ -34,5 +36,10 @@ def problem_lines(events: Sequence[Event], open_calls: Iterable[OpenCall] | None
 def short(event: Event) -> str:
     """The event with the fields that say something."""
     values = [(field.name, getattr(event, field.name), field.default) for field in fields(event)]
-    said = ", ".join(f"{name}={value!r}" for name, value, default in values if value != default)
+    said = ", ".join(f"{name}={shown(value)}" for name, value, default in values if not _is(value, default))
     return f"{type(event).__name__}({said if len(said) <= _SHOWN else said[:_SHOWN] + '…'})"
+
+
+def _is(value: Any, default: Any) -> bool:
+    """Whether a field holds its default; a value of foreign make is never compared."""
+    return value is default or (isinstance(value, str | int | tuple | Source) and value == default)

@@ -12,7 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.pregel import Pregel
 from langgraph.types import Command
 
-from langwire.core._guards import is_mapping
+from langwire.core._guards import is_mapping, shown
 from langwire.core._states import open_calls_of
 from langwire.core.transcript import Result, Transcript
 from langwire.errors import UsageError
@@ -101,7 +101,7 @@ class AgentRun:
         return [call.result for call in calls if call.result is not None]
 
     def __repr__(self) -> str:
-        said = [str(self.outcome) if self.error is None else _cut(f"error {self.error!r}")]
+        said = [str(self.outcome) if self.error is None else _cut(f"error {shown(self.error)}")]
         said += [f"{len(self.turns)} turn" if len(self.turns) == 1 else f"{len(self.turns)} turns"]
         calls = ", ".join(call.name for call in self.transcript.calls)
         said += [f"called {_cut(calls)}"] if calls else []
