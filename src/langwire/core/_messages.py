@@ -231,8 +231,10 @@ def read_blocks(content: Any, sink: Sink) -> None:
     """Tell `sink` what the blocks of a content hold; one block may stand alone."""
     for block in content if content.__class__ is list else _blocks(content):
         if block.__class__ is dict or is_mapping(block):
-            kind = block.get("type")
-            read = BLOCKS.get(kind, _other) if isinstance(kind, str) else _other
+            try:
+                read = BLOCKS[block["type"]]
+            except (KeyError, TypeError):  # a type that nobody knows, that is missing, or that is no name at all
+                read = _other
             read(block, sink)
         elif isinstance(block, str):
             sink.text(block)

@@ -52,10 +52,12 @@ class Run:
     here so that no other object can take its place in memory.
     """
 
-    __slots__ = ("kind", "last_id", "message", "metadata")
+    __slots__ = ("about", "kind", "last_id", "message", "metadata")
 
-    def __init__(self, metadata: Any, message: Any, last_id: str | None, kind: type | None) -> None:
+    def __init__(self, metadata: Any, message: Any, last_id: str | None, kind: type | None, about: Any = None) -> None:
         self.metadata: Mapping[str, Any] = metadata
+        self.about = about
+        """What its first chunk said of the whole message, in `response_metadata`."""
         self.message: OpenMessage = message
         self.last_id, self.kind = last_id, kind
 
@@ -120,7 +122,7 @@ class Teller:
                 return None
         content, call_chunks, about = fields["content"], fields["tool_call_chunks"], fields["response_metadata"]
         last = fields["usage_metadata"] or fields["chunk_position"]
-        if about and ("model_provider" not in about or len(about) > 1):  # some providers name themselves on each chunk
+        if about and about != run.about:  # some providers name themselves on each chunk
             last = True
         if fields["additional_kwargs"]:
             read_content(fields, opened)
@@ -175,7 +177,7 @@ class Teller:
                 self._runs.pop(message.run, None)
             message.run = id(metadata)
             kind = None if raw.__class__ is dict or fields is not raw.__dict__ else raw.__class__
-            self._run = self._runs[message.run] = Run(metadata, message, message_id, kind)
+            self._run = self._runs[message.run] = Run(metadata, message, message_id, kind, fields["response_metadata"])
         return message
 
     def _rename(self, run: Run, message_id: str | None) -> None:

@@ -195,7 +195,8 @@ class StreamParser:
         """Yield the events of a whole stream, and raise again what it raised, after the turn's end."""
         try:
             for chunk in stream:
-                yield from self.feed(chunk)
+                for event in self.feed(chunk):  # noqa: UP028 - the list is most often of one: a loop costs less
+                    yield event
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             yield from self.cancel() if isinstance(error, KeyboardInterrupt) else self.fail(error)
             if raise_errors or not isinstance(error, Exception):
