@@ -120,7 +120,9 @@ class Teller:
             opened = self._first(run, lane, message, fields, metadata)
             if opened is None:
                 return None
-        content, call_chunks, about = fields["content"], fields["tool_call_chunks"], fields["response_metadata"]
+        content = fields["content"]
+        call_chunks = fields["tool_call_chunks"]
+        about = fields["response_metadata"]
         last = fields["usage_metadata"] or fields["chunk_position"]
         if about and about != run.about:  # some providers name themselves on each chunk
             last = True

@@ -131,8 +131,10 @@ class StreamParser:
 
         Raises `UnknownChunk` for what LangGraph does not yield, `ParserEnded` after the turn's end.
         """
-        exact = self._exact and chunk.__class__ is tuple and len(chunk) == 3
-        lane, mode, data = chunk if exact else self._read(chunk)
+        if self._exact and chunk.__class__ is tuple and len(chunk) == 3:
+            lane, mode, data = chunk
+        else:
+            lane, mode, data = self._read(chunk)
         desk = self._desk
         try:
             if mode == "messages":
