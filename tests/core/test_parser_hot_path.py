@@ -152,3 +152,22 @@ def test_a_hidden_result_takes_no_id_from_a_call_that_comes_later() -> None:
     events = [event for chunk in chunks for event in parser.feed(chunk)]
     assert [event.id for event in events if isinstance(event, ToolResult)] == ["c1"]
     assert not [event for event in events if isinstance(event, MessageReplaced)]
+
+
+def test_a_chat_role_that_is_renamed_on_the_way_stays_one_message() -> None:
+    chunks = streamed(*(ChatMessageChunk(content=text, role="assistant", id=id) for text, id in ("am", "bn")))
+    finished = update(messages=[AIMessage("ab", id="n")])
+    assert lines_of([*chunks, finished])[1:] == ["m 'a'", "m 'b'", "/ m"]
+
+
+def test_what_is_no_v2_part_is_read_by_its_shape() -> None:
+    parser = StreamParser(modes=["updates"], subgraphs=True, version="v2")
+    parser.feed(((), "updates", {"n": {"messages": [AIMessage("hi", id="m1")]}}))
+    with pytest.raises(UnknownChunk):
+        parser.feed(7)
+
+
+def test_a_history_may_hold_what_is_no_message() -> None:
+    parser = StreamParser(modes=["updates"], subgraphs=True, history=[7, HumanMessage("old", id="h1")])
+    events = parser.feed(update(messages=[HumanMessage("old", id="h1")]))
+    assert not [event for event in events if isinstance(event, TextDelta)]
