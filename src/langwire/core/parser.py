@@ -39,6 +39,7 @@ from langwire.events import (
     StateDelta,
     StateSnapshot,
     StructuredOutput,
+    TextDelta,
     ToolOutputDelta,
     TurnEnd,
     TurnStart,
@@ -95,7 +96,7 @@ class StreamParser:
         self._resumed = cause != "message"
         self._lanes = Lanes(desk, self._calls, resumed=self._resumed, before_end=self._before_node_end)
         self._teller = Teller(desk, History(history), self._lanes, messages_key=messages_key, prefix=turn_id)
-        self._read_message = self._teller.chunk
+        self._read_message: Callable[[Lane, Any, Any], TextDelta | None] = self._teller.chunk
         self._states = States(self._teller)
         self._pauses = Pauses(desk, self._calls)
         desk.out.append(
@@ -135,22 +136,21 @@ class StreamParser:
             lane, mode, data = chunk
         else:
             lane, mode, data = self._read(chunk)
-        desk = self._desk
         try:
             if mode == "messages":
                 message, metadata = data
                 delta = self._read_message(lane, message, metadata)
                 if delta is not None:
-                    if not desk.out:
-                        return [delta]
-                    desk.out.append(delta)
+                    return [delta]
             elif mode in self._readers:
                 self._readers[mode](a_lane(lane), data)
             else:
                 self._lanes.enter(a_lane(lane))
-                desk.out.append(Raw(mode=text(mode), lane=lane, data=data))
+                self._desk.out.append(Raw(mode=text(mode), lane=lane, data=data))
         except Exception as error:  # the data is not what this mode holds
+            self._read_message = self._read_message_in_order
             raise unknown(chunk) from error
+        desk = self._desk
         events, desk.out = desk.out, []
         return events
 
@@ -195,9 +195,10 @@ class StreamParser:
 
     def parse(self, stream: Iterable[Any], *, raise_errors: bool = True) -> Iterator[Event]:
         """Yield the events of a whole stream, and raise again what it raised, after the turn's end."""
+        feed = self.feed
         try:
             for chunk in stream:
-                for event in self.feed(chunk):  # noqa: UP028 - the list is most often of one: a loop costs less
+                for event in feed(chunk):  # noqa: UP028 - the list is most often of one: a loop costs less
                     yield event
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             yield from self.cancel() if isinstance(error, KeyboardInterrupt) else self.fail(error)
@@ -253,6 +254,12 @@ class StreamParser:
         return self._take()
 
     # -------------------------------------------------------------- one reader a mode
+
+    def _read_message_in_order(self, lane: Lane, message: Any, metadata: Any) -> None:
+        """After a chunk that was told half: the events it left on the desk come before any other."""
+        delta = self._teller.chunk(lane, message, metadata)
+        if delta is not None:
+            self._desk.out.append(delta)
 
     def _read_updates(self, lane: Lane, data: Any) -> None:
         self._enter(lane)
