@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, ChatMessageChunk,
 
 from langwire import StreamParser
 from langwire.errors import UnknownChunk
-from langwire.events import Custom, MessageReplaced, TextDelta, ToolResult, Usage
+from langwire.events import Custom, MessageReplaced, TextDelta, TextEnd, ToolResult, Usage
 from telling import fragment, last, lines_of, message, metadata, streamed, token, update
 
 OPEN = ["text m1", "m1 'a'"]
@@ -79,12 +79,13 @@ def test_a_block_that_stands_alone_is_read_as_a_block() -> None:
 
 def test_text_never_overtakes_what_an_unreadable_chunk_had_told() -> None:
     parser = StreamParser(modes=["messages", "updates"], subgraphs=True)
-    first, second = streamed(token("a"), token("b"))
+    first, second, end = streamed(token("a"), token("b"), last())
     parser.feed(first)
     with pytest.raises(UnknownChunk):
         parser.feed(((), "updates", {"n": {"messages": [AIMessage("c", id="m2")]}, "__interrupt__": 7}))
     texts = [event.text for event in parser.feed(second) if isinstance(event, TextDelta)]
     assert texts == ["c", "b"]
+    assert [type(event) for event in parser.feed(end)] == [TextEnd]
 
 
 @pytest.mark.parametrize("mode", ["updates", "nomode"])
