@@ -102,7 +102,6 @@ class StreamParser:
         desk.out.append(
             TurnStart(turn_id=turn_id, thread_id=thread_id, cause=cause, checkpoint_id=checkpoint_id, input=input)
         )
-        self._over = False
         self._entering: set[Lane] = set()
         """Lanes whose last checkpoint held the input, not yet taken in."""
         self._baseline: tuple[Lane, Any] | None = None
@@ -223,7 +222,7 @@ class StreamParser:
                 yield event
 
     def _check_open(self) -> None:
-        if self._over:
+        if self._read is _refuse:
             _refuse(None)
 
     def _take(self) -> list[Event]:
@@ -239,7 +238,6 @@ class StreamParser:
     ) -> list[Event]:
         self._lanes.end_all(complete=outcome in ("complete", "interrupted"))
         self._teller.end_all()
-        self._over = True
         self._exact, self._read = False, _refuse
         self._desk.out.append(
             TurnEnd(

@@ -350,7 +350,7 @@ def _config_for(graph: Any, config: Any) -> dict[str, Any]:
 
 def _events(call: Call, *, raise_errors: bool) -> Iterator[Event]:
     in_loop = runs_async_only(call.graph)
-    parser = call.parser(run_in_loop(lambda: astanding_before(call)) if in_loop else standing_before(call))
+    parser = call.parser(standing_before(call, in_loop=in_loop))
     try:
         yield from parser.start()
         with closing(cast("Any", run_chunks(call, in_loop=in_loop))) as chunks:
@@ -364,15 +364,17 @@ def _events(call: Call, *, raise_errors: bool) -> Iterator[Event]:
         if raise_errors or not isinstance(error, Exception):
             raise
         return
-    yield from parser.close(
-        **(run_in_loop(lambda: astanding_after(call)) if in_loop else standing_after(call)).ending()
-    )
+    yield from parser.close(**standing_after(call, in_loop=in_loop).ending())
 
 
 def run_chunks(call: Call, *, in_loop: bool) -> Iterator[Any]:
     if in_loop:
-        return iterate_in_loop(lambda: call.graph.astream(call.input, call.config, **call.arguments()))
+        return iterate_in_loop(lambda: arun_chunks(call))
     return call.graph.stream(call.input, call.config, **call.arguments())
+
+
+def arun_chunks(call: Call) -> Any:
+    return call.graph.astream(call.input, call.config, **call.arguments())
 
 
 async def _aevents(call: Call, *, raise_errors: bool) -> AsyncIterator[Event]:
@@ -386,7 +388,7 @@ async def _aevents(call: Call, *, raise_errors: bool) -> AsyncIterator[Event]:
     for event in parser.start():
         yield event
     try:
-        async with aclosing(call.graph.astream(call.input, call.config, **call.arguments())) as chunks:
+        async with aclosing(arun_chunks(call)) as chunks:
             async for chunk in chunks:
                 for event in parser.feed(chunk):
                     yield event
@@ -418,7 +420,9 @@ def _node_runs_async_only(node: Any) -> bool:
 # ------------------------------------------------------------------ where the thread stands
 
 
-def standing_before(call: Call) -> Standing:
+def standing_before(call: Call, *, in_loop: bool) -> Standing:
+    if in_loop:
+        return run_in_loop(lambda: astanding_before(call))
     if call.thread_id is None:
         return standing_of(None, call.input)
     try:
@@ -444,8 +448,10 @@ def _no_remote_checkpoint(graph: Any) -> None:
         raise
 
 
-def standing_after(call: Call) -> Standing:
+def standing_after(call: Call, *, in_loop: bool) -> Standing:
     """After a run that ended well the stream's own word will do, should the checkpoint not be readable."""
+    if in_loop:
+        return run_in_loop(lambda: astanding_after(call))
     try:
         return standing_of(call.graph.get_state(call.latest())) if call.thread_id is not None else Standing()
     except Exception:

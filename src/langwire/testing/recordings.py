@@ -12,7 +12,6 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, closing
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -22,13 +21,13 @@ from langgraph.types import Command
 
 from langwire.errors import UsageError
 from langwire.events import Event
-from langwire.sessions._bridges import run_in_loop
 from langwire.sessions.graph import (
     MODES,
     Call,
     ExtraMode,
     Graph,
     Standing,
+    arun_chunks,
     astanding_after,
     astanding_before,
     prepare,
@@ -71,9 +70,9 @@ def record_chunks(
     """Run the turns of one thread and keep their chunks in a file.
 
     `inputs` has one input a turn, each as `langwire.stream` takes it, or a function of the open interrupts that
-    returns it. `config`, `modes` and further keywords are those of `stream`. What the graph raises becomes the end
-    of its run and is not raised, but logged and kept: see `ChunkRun.exception`. Returns the recording, read again from
-    the file.
+    returns it. `config` and `modes` are those of `stream`, further keywords go to the graph. What the graph raises
+    becomes the end of its run and is not raised, but logged and kept: see `ChunkRun.exception`. Returns the recording,
+    read again from the file.
 
     Raises `UnsupportedGraph`, `InvalidInput` or `UsageError` for what cannot be run, and `OSError` for a path that
     cannot be written, before anything runs.
@@ -84,14 +83,14 @@ def record_chunks(
         for given in _turns(inputs):
             call = _call(graph, given, standing, config, modes, kwargs)
             config = call.config
-            _start(recorder, call, run_in_loop(partial(astanding_before, call)) if in_loop else standing_before(call))
+            _start(recorder, call, standing_before(call, in_loop=in_loop))
             try:
                 with closing(cast("Any", run_chunks(call, in_loop=in_loop))) as chunks:
                     for chunk in chunks:
                         recorder.feed(chunk)
             except Exception as error:
                 _fail(recorder, error)
-            standing = run_in_loop(partial(astanding_after, call)) if in_loop else standing_after(call)
+            standing = standing_after(call, in_loop=in_loop)
             if recorder.recording:
                 recorder.close(**standing.ending())
     return recorder.load()
@@ -115,7 +114,7 @@ async def arecord_chunks(
             config = call.config
             _start(recorder, call, await astanding_before(call))
             try:
-                async with aclosing(call.graph.astream(call.input, call.config, **call.arguments())) as chunks:
+                async with aclosing(arun_chunks(call)) as chunks:
                     async for chunk in chunks:
                         recorder.feed(chunk)
             except Exception as error:
