@@ -355,12 +355,13 @@ export interface TaskUpdate {
  * `interrupted` means that the run ended by itself with a question open (`interrupts` holds the ids).
  * `open_calls` are the calls without a result, whatever the outcome; no result is ever made up.
  * `usage` sums the turn's `Usage` events. `redactions` counts what a redactor took out.
- * `checkpoint_id` is where the thread stands now, where known.
+ * `checkpoint_id` is where the thread stands now, where known. `reason` is what was said when it was cancelled.
  */
 export interface TurnEnd {
   type: "turn_end";
   outcome: "cancelled" | "complete" | "error" | "interrupted" | "timeout";
   error?: ErrorInfo | null;
+  reason?: string | null;
   interrupts?: ReadonlyArray<string>;
   open_calls?: ReadonlyArray<OpenCall>;
   usage?: TokenUsage | null;

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from langwire.core.interrupts import reject as reject
     from langwire.core.interrupts import respond as respond
     from langwire.core.parser import StreamParser as StreamParser
+    from langwire.core.redaction import Redactor as Redactor
     from langwire.core.transcript import Transcript as Transcript
+    from langwire.core.transcript import TurnResult as TurnResult
     from langwire.errors import LangwireError as LangwireError
+    from langwire.sessions.adapter import SessionAdapter as SessionAdapter
     from langwire.sessions.graph import Graph as Graph
     from langwire.sessions.graph import Sink as Sink
     from langwire.sessions.graph import arun as arun
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
     from langwire.sessions.graph import resume_command as resume_command
     from langwire.sessions.graph import run as run
     from langwire.sessions.graph import stream as stream
+    from langwire.sessions.session import Session as Session
+    from langwire.sessions.sqlite import sqlite_sessions as sqlite_sessions
+    from langwire.sessions.sqlite_store import SQLiteSessionStore as SQLiteSessionStore
+    from langwire.sessions.turn import Turn as Turn
 
     __version__: str
 
@@ -36,9 +43,15 @@ _HOMES = {
     "Graph": "langwire.sessions.graph",
     "LangwireError": "langwire.errors",
     "PlainAdapter": "langwire.adapters.plain",
+    "Redactor": "langwire.core.redaction",
+    "SQLiteSessionStore": "langwire.sessions.sqlite_store",
+    "Session": "langwire.sessions.session",
+    "SessionAdapter": "langwire.sessions.adapter",
     "Sink": "langwire.sessions.graph",
     "StreamParser": "langwire.core.parser",
     "Transcript": "langwire.core.transcript",
+    "Turn": "langwire.sessions.turn",
+    "TurnResult": "langwire.core.transcript",
     "approve": "langwire.core.interrupts",
     "arun": "langwire.sessions.graph",
     "astream": "langwire.sessions.graph",
@@ -50,6 +63,7 @@ _HOMES = {
     "respond": "langwire.core.interrupts",
     "resume_command": "langwire.sessions.graph",
     "run": "langwire.sessions.graph",
+    "sqlite_sessions": "langwire.sessions.sqlite",
     "stream": "langwire.sessions.graph",
 }
 
@@ -58,9 +72,15 @@ __all__ = [
     "Graph",
     "LangwireError",
     "PlainAdapter",
+    "Redactor",
+    "SQLiteSessionStore",
+    "Session",
+    "SessionAdapter",
     "Sink",
     "StreamParser",
     "Transcript",
+    "Turn",
+    "TurnResult",
     "__version__",
     "approve",
     "arun",
@@ -73,6 +93,7 @@ __all__ = [
     "respond",
     "resume_command",
     "run",
+    "sqlite_sessions",
     "stream",
 ]
 

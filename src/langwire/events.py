@@ -127,11 +127,12 @@ class TurnEnd(EventBase, frozen=True, kw_only=True):
     `interrupted` means that the run ended by itself with a question open (`interrupts` holds the ids).
     `open_calls` are the calls without a result, whatever the outcome; no result is ever made up.
     `usage` sums the turn's `Usage` events. `redactions` counts what a redactor took out.
-    `checkpoint_id` is where the thread stands now, where known.
+    `checkpoint_id` is where the thread stands now, where known. `reason` is what was said when it was cancelled.
     """
 
     outcome: Outcome
     error: ErrorInfo | None = None
+    reason: str | None = None
     interrupts: tuple[str, ...] = ()
     open_calls: tuple[OpenCall, ...] = ()
     usage: TokenUsage | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run, Screen
+from conftest import QUIRKS, Run, Screen
 
 from langwire.commands import answer
 from langwire.events import Action, Interrupt
@@ -117,8 +118,42 @@ def test_who_leaves_at_the_end_of_input_leaves_the_question_open(at_terminal: Ru
     done = at_terminal("asking", arguments=("hi", "--thread", "thread-8"))
     assert done.code == 2
     assert done.out.endswith("answer (text or JSON): \n")
-    assert done.lines[-1].startswith("langwire: left waiting: ")
-    assert done.lines[-1].endswith("quirks.py:asking --thread thread-8 asks again")
+    assert done.lines[-1].startswith("langwire: left waiting: give --db FILE")
+
+
+def test_a_file_keeps_the_question_for_the_next_time(at_terminal: Run, run: Run, tmp_path: Path) -> None:
+    kept = ("--thread", "thread-8", "--db", str(tmp_path / "chat.db"))
+    left = at_terminal("asking", arguments=("hi", *kept))
+    assert left.code == 2
+    assert left.lines[-1].endswith(f"quirks.py:asking {' '.join(kept)} asks again")
+    waits = run("run", f"{QUIRKS}:asking", "hello?", *kept)
+    assert (waits.code, waits.out) == (2, "")
+    assert waits.lines[-1] == (
+        "langwire: thread thread-8 waits for an answer: run it without a message, in a terminal, to give one"
+    )
+    answered = at_terminal("asking", "Ann", arguments=kept)
+    assert answered.code == 0
+    assert answered.out.startswith("?? Your name?\n")
+    assert "got 'Ann'" in answered.out
+    nothing_open = at_terminal("asking", "Bob", arguments=kept)
+    assert (nothing_open.code, "got" in nothing_open.out) == (0, False)
+
+
+def test_a_file_that_is_none_is_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("these are notes, " * 100)
+    done = run("run", f"{QUIRKS}:echo", "hi", "--db", str(tmp_path / "notes.txt"))
+    assert (done.code, done.out) == (1, "")
+    assert "notes.txt" in done.lines[-1]
+
+
+def test_a_new_thread_in_a_file_is_named(run: Run, tmp_path: Path) -> None:
+    db = str(tmp_path / "chat.db")
+    done = run("run", f"{QUIRKS}:echo", "one", "--db", db)
+    assert done.code == 0
+    thread = done.lines[-1].removeprefix("langwire: this was thread ").partition(":")[0]
+    assert run("run", f"{QUIRKS}:echo", "two", "--thread", thread, "--db", db).out.startswith(
+        "you said ['one', \"you said ['one']\", 'two']"
+    )
 
 
 def test_a_thread_without_a_message_asks_its_open_question_again(at_terminal: Run) -> None:

@@ -134,7 +134,7 @@ class Interrupted(io.StringIO):
 def test_ctrl_c_while_an_event_is_told_ends_the_turn_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     out = Interrupted()
     monkeypatch.setattr(sys, "stdout", out)
-    assert main(["run", f"{QUIRKS}:during", "hi"]) == 130
+    assert main(["run", f"{QUIRKS}:pausing", "hi"]) == 130
     assert out.getvalue().endswith("[cancelled]\n")
 
 
@@ -147,7 +147,7 @@ def test_a_question_without_a_terminal_pauses_with_code_2(run: Run, agent: str) 
     assert done.code == 2
     assert "[interrupted]" in done.out
     assert done.lines[-1].startswith("langwire: paused: 1 question for a person; run it in a terminal to answer")
-    assert "--thread thread-7" in done.lines[-1]
+    assert done.lines[-1].endswith("or give --db FILE, so that the thread is kept and can be answered later")
 
 
 def test_the_questions_are_counted_and_whole_in_json(run: Run) -> None:
@@ -164,11 +164,13 @@ def test_json_never_asks(at_terminal: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert (done.code, done.out) == (2, "")
 
 
-def test_without_a_checkpointer_nobody_is_asked_in_vain(at_terminal: Run) -> None:
+def test_an_agent_without_a_checkpointer_can_be_answered_while_the_program_runs(at_terminal: Run, run: Run) -> None:
     done = at_terminal("forgetful", "Ann", arguments=("hi", "--thread", "thread-1"))
-    assert done.code == 2
-    assert "answer (" not in done.out
-    assert done.lines[-1].endswith("nobody can answer: compile it with a checkpointer")
+    assert done.code == 0
+    assert "got 'Ann'" in done.out
+    later = run("run", f"{QUIRKS}:forgetful", "hi")
+    assert later.code == 2
+    assert later.lines[-1].endswith("give --db FILE, so that the thread is kept and can be answered later")
 
 
 # ------------------------------------------------------------------ standard output is ours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -117,7 +118,7 @@ class Seen:
 
 async def by_run(graph: Any, **options: Any) -> list[Event]:
     seen = Seen()
-    transcript = langwire.run(graph, HELLO, adapter=seen, **options)
+    transcript = await asyncio.to_thread(langwire.run, graph, HELLO, adapter=seen, **options)
     assert transcript.extracted == [event for event in seen.events if isinstance(event, Extracted)]
     return seen.events
 

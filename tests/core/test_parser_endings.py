@@ -322,3 +322,9 @@ def test_a_resumed_tool_starts_again_without_being_called_again() -> None:
     again = [tool_event("tool-started", tool_name="look", input={}), tool_event("tool-finished", output="ok")]
     told_lines = lines_of(again, modes=["tools"], subgraphs=True, cause="resume")
     assert told_lines == ["result c1 ok 'ok'"]
+
+
+def test_a_cancel_says_why() -> None:
+    (end,) = told([], ending="cancel", close={"reason": "replaced"})
+    assert isinstance(end, TurnEnd)
+    assert (end.outcome, end.reason) == ("cancelled", "replaced")

@@ -469,3 +469,12 @@ def test_an_empty_chunk_nobody_is_waiting_for_opens_nothing_visible() -> None:
         message(fragment("f", "{}", "c1"), dict(about)),
     ]
     assert lines_of(chunks)[:5] == ["text x", "x 'a'", "text y", "y 'b'", "call c1 f"]
+
+
+def test_a_server_writes_overwrites_and_pairs_in_its_own_way() -> None:
+    """What `Overwrite` and a pair of role and text become on the wire of a LangGraph server."""
+    emptied = {"type": "__overwrite__", "value": [["ai", "hello"]]}
+    assert lines_of([update(messages=emptied)]) == lines_of([update(messages=Overwrite([("ai", "hello")]))])
+    assert lines_of([update(messages=[["user", "one"], ["assistant", "two"]])])[1:2] == ["turn-1 'one'"]
+    assert lines_of([update(scratch={"type": "__overwrite__", "values": []})]) == []
+    assert lines_of([update(scratch=[["something", "else"]])]) == []

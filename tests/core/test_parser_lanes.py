@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 
+from langwire import StreamParser
 from langwire.events import OpenCall, TextStart
 from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, told, update
 
@@ -251,3 +252,20 @@ def test_of_several_tasks_of_one_name_those_without_an_end_are_the_replayed_ones
         ends("t2", "work"),
     ]
     assert lines_of(chunks, cause="resume")[3:] == ["/node t2 ok", "/node t1 replayed", "/node t3 left"]
+
+
+def test_a_server_names_a_nodes_error_in_a_dict() -> None:
+    error = {"error": "ValueError", "message": "secret"}
+    assert lines_of([starts(), ends(error=error)], ending="fail")[1] == "/node t1 error ValueError"
+
+
+def test_the_nodes_that_run_can_be_asked_for() -> None:
+    parser = StreamParser()
+    for chunk in [
+        starts("t1", "outer"),
+        starts("t2", "inner", ("outer:t1",)),
+        starts("t3", "done"),
+        ends("t3", "done"),
+    ]:
+        parser.feed(chunk)
+    assert parser.open_nodes == [((), "outer"), (("outer:t1",), "inner")]

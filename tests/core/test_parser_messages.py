@@ -705,3 +705,9 @@ def test_without_the_end_of_nodes_the_turn_tells_what_was_discarded() -> None:
         update(messages=[AIMessage("good", id="m2")]),
     ]
     assert lines_of(chunks)[-1] == "discarded m1"
+
+
+def test_what_the_application_adds_for_the_model_has_a_role_of_its_own() -> None:
+    added = HumanMessage("the page shows order 7", id="m1", name="context")
+    assert lines_of([update(messages=[added])])[0] == "text m1 context"
+    assert lines_of([update(messages=[HumanMessage("hi", id="m1", name="ann")])])[0] == "text m1 user"

@@ -522,11 +522,9 @@ def test_a_question_is_gone_when_the_next_turn_begins_and_back_if_it_is_asked_ag
 def test_outcome_error_and_structured_output_are_the_last_turns() -> None:
     error = ErrorInfo(code="E", message="e")
     transcript = fold(StructuredOutput(value={"a": 1}), end=TurnEnd(outcome="error", error=error))
-    transcript.exception = failed = RuntimeError("e")
     assert (transcript.outcome, transcript.error, transcript.structured) == ("error", error, {"a": 1})
-    assert transcript.exception is failed
     transcript.add(START)
-    assert (transcript.outcome, transcript.error, transcript.structured, transcript.exception) == (None,) * 4
+    assert (transcript.outcome, transcript.error, transcript.structured) == (None,) * 3
 
 
 def test_what_others_told_is_kept_in_order() -> None:

@@ -84,7 +84,7 @@ def test_the_tour_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) ->
 
 def test_tokens_can_be_watched_unless_it_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     delays: set[float] = set()
-    whole = tour_module.build_assistant
+    whole, approval = tour_module.build_assistant, tour_module.build_approval
 
     def build(delay: float) -> object:
         delays.add(delay)
@@ -93,7 +93,7 @@ def test_tokens_can_be_watched_unless_it_is_fast(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tour_module, "build_assistant", build)
     for name in ("build_team", "build_failing"):
         monkeypatch.setattr(tour_module, name, build)
-    monkeypatch.setattr(tour_module, "_play_approval", lambda page, delay: delays.add(delay))
+    monkeypatch.setattr(tour_module, "build_approval", lambda delay: [delays.add(delay), approval(0)][1])
     tour(file=io.StringIO())
     assert delays == {tour_module.DELAY}
     tour(fast=True, file=io.StringIO())
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     page = io.StringIO()
-    monkeypatch.setattr(ScriptedModel, "_stream", stopped)
+    monkeypatch.setattr(ScriptedModel, "_astream", stopped)
     with pytest.raises(KeyboardInterrupt):
         tour(fast=True, file=page)
     assert page.getvalue().endswith("\n")

@@ -123,6 +123,11 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]
     return msgspec.structs.fields(kind)
 
 
+def _shown(value: object) -> str:
+    """A default as source has it: a function by its name, which its repr lacks."""
+    return value.__name__ if inspect.isfunction(value) else repr(value)
+
+
 def _default(field: msgspec.structs.FieldInfo) -> str:
     return "" if field.required else f"`{field.default!r}`"
 
@@ -154,7 +159,7 @@ def _signature(function: Callable[..., Any], *, bound: bool = False) -> str:
         if parameter.kind is kinds.KEYWORD_ONLY and "*" not in "".join(part[:1] for part in parts):
             parts.append("*")
         stars = {kinds.VAR_POSITIONAL: "*", kinds.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-        default = "" if parameter.default is kinds.empty else f" = {parameter.default!r}"
+        default = "" if parameter.default is kinds.empty else f" = {_shown(parameter.default)}"
         parts.append(f"{stars}{parameter.name}: {parameter.annotation}{default}")
         following = parameters[number + 1 : number + 2]
         if parameter.kind is kinds.POSITIONAL_ONLY and (not following or following[0].kind is not parameter.kind):

@@ -90,6 +90,13 @@ for name in modules:
 """
 
 
+NEED_EXTRAS = {"langwire.sessions.otel": "otel"}
+MISSING = IMPORT_ALL.replace("map(json.loads, sys.argv[1:])", "[sys.argv[1]], json.loads(sys.argv[2])").replace(
+    "    importlib.import_module(name)",
+    "    try:\n        importlib.import_module(name)\n    except ImportError as error:\n        print(error)",
+)
+
+
 def base_distributions() -> set[str]:
     """The package and what comes with it when no extra is asked for."""
     found: set[str] = set()
@@ -112,6 +119,10 @@ def test_every_module_can_be_imported_with_base_dependencies_alone() -> None:
     ]
     modules = [module.name for module in pkgutil.walk_packages(langwire.__path__, "langwire.")]
     modules.remove("langwire.testing.plugin")  # nobody but pytest loads it
+    for module, extra in NEED_EXTRAS.items():
+        modules.remove(module)
+        done = python(MISSING, module, json.dumps(forbidden))
+        assert done.strip().endswith(f'pip install "langwire[{extra}]"')
     assert "pytest" in forbidden
     assert {"langwire.__main__", "langwire.commands.run", "langwire.adapters.plain"} <= set(modules)
     python(IMPORT_ALL, json.dumps(modules), json.dumps(forbidden))

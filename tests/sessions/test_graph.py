@@ -374,11 +374,12 @@ async def test_what_the_graph_raises_is_raised_from_async_too() -> None:
 async def test_a_failure_is_only_told_when_that_is_asked_for() -> None:
     assert end_of(list(stream(failing(""), "hi", raise_errors=False))).outcome == "error"
     assert end_of([e async for e in astream(failing(""), "hi", raise_errors=False)]).outcome == "error"
-    for result in (run(failing(""), "hi", raise_errors=False), await arun(failing(""), "hi", raise_errors=False)):
+    in_a_thread = await asyncio.to_thread(run, failing(""), "hi", raise_errors=False)
+    for result in (in_a_thread, await arun(failing(""), "hi", raise_errors=False)):
         assert result.outcome == "error"
         assert isinstance(result.exception, RuntimeError)
     with pytest.raises(RuntimeError):
-        run(failing(""), "hi")
+        await asyncio.to_thread(run, failing(""), "hi")
     with pytest.raises(RuntimeError):
         await arun(failing(""), "hi")
 
@@ -390,7 +391,7 @@ class Broken:
 
 async def test_a_failing_adapter_is_never_taken_for_a_failing_graph() -> None:
     with pytest.raises(OSError, match="disk"):
-        run(chatting(), "hi", adapter=Broken(), raise_errors=False)
+        await asyncio.to_thread(run, chatting(), "hi", adapter=Broken(), raise_errors=False)
     with pytest.raises(OSError, match="disk"):
         await arun(chatting(), "hi", adapter=Broken(), raise_errors=False)
 
@@ -508,7 +509,7 @@ async def test_an_error_of_the_checkpointer_is_not_taken_for_a_remote_graphs() -
             return self.get_tuple(config)
 
     with pytest.raises(TypeError, match="a mistake of its own"):
-        run(chatting(checkpointer=Wrong()), "hi", Thread().config)
+        await asyncio.to_thread(run, chatting(checkpointer=Wrong()), "hi", Thread().config)
     with pytest.raises(TypeError, match="a mistake of its own"):
         await arun(chatting(checkpointer=Wrong()), "hi", Thread().config)
 
@@ -564,9 +565,11 @@ def test_a_graph_that_only_runs_async_streams_sync() -> None:
     assert result.content == "saw it"
 
 
-async def test_it_does_so_inside_a_running_loop_too() -> None:
-    """Lesson 41."""
-    assert run(async_only(InMemorySaver()), "hi", Thread().config).text == "async"
+async def test_inside_a_running_loop_run_says_which_call_to_use() -> None:
+    """Lesson 41. `stream` is pulled by its caller, and works there."""
+    with pytest.raises(UsageError, match=r"await langwire\.arun"):
+        run(async_only(InMemorySaver()), "hi", Thread().config)
+    assert said(list(stream(async_only(InMemorySaver()), "hi", Thread().config))) == "async"
 
 
 def test_a_failure_of_an_async_graph_is_raised_from_sync() -> None:
@@ -682,14 +685,14 @@ class Remote:
 
 async def test_a_remote_graph_takes_messages_and_is_told_alike() -> None:
     remote = Remote()
-    assert run(remote, "hi").text == "remote"
+    assert (await asyncio.to_thread(run, remote, "hi")).text == "remote"
     assert remote.given == [{"messages": [{"role": "user", "content": "hi"}]}]
     assert (await arun(remote, "hi")).text == "remote"
 
 
 async def test_a_remote_thread_without_a_checkpoint_is_a_new_one() -> None:
     """RemoteGraph raises TypeError for a thread that has no checkpoint (1.2.22)."""
-    assert run(Remote(), "hi", Thread().config).text == "remote"
+    assert (await asyncio.to_thread(run, Remote(), "hi", Thread().config)).text == "remote"
     assert (await arun(Remote(), "hi", Thread().config)).text == "remote"
 
 

@@ -29,7 +29,7 @@ def wrap(agent: langwire.Graph) -> None:
 async def wrap_async(agent: langwire.Graph) -> None:
     async for event in langwire.astream(agent, None, {"configurable": {"thread_id": "1"}}, modes=["tools"]):
         assert_type(event, Event)
-    assert_type(await langwire.arun(agent, "hello"), Transcript)
+    assert_type(await langwire.arun(agent, "hello"), TurnResult)
 
 
 def run(agent: langwire.Graph, questions: list[Interrupt]) -> None:

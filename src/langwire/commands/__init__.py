@@ -8,6 +8,7 @@ to standard error, in one line.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else Ctrl-C is ignored, or somebody else's
         signal.signal(signal.SIGINT, _stop)
+    logging.getLogger("langwire.turns").addHandler(logging.NullHandler())  # what a turn failed of is said by us
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = _parser()
     command = commands.get(given[0]) if given else None
@@ -85,9 +87,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     run.add_argument(
         "--thread",
         metavar="ID",
-        help="the thread to go on with, if the agent keeps threads; at a terminal and without a message, "
-        "from where it stands",
+        help="the thread to go on with; at a terminal and without a message, from where it stands",
     )
+    run.add_argument("--db", metavar="FILE", help="the SQLite file that keeps the threads of an agent that keeps none")
     run.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     run.set_defaults(run=_run)
     return parser, {"demo": demo, "run": run}
@@ -100,11 +102,20 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from langwire.commands.run import run
+    from langwire.commands.run import Request, run
 
     goes_on = options.message is None and options.thread and sys.stdin.isatty()
     message = None if goes_on else _message(options.message)
-    return run(options.spec, message, as_json=options.json, thread=options.thread, debug=options.debug)
+    return run(
+        Request(
+            spec=options.spec,
+            message=message,
+            thread=options.thread,
+            db=options.db,
+            as_json=options.json,
+            debug=options.debug,
+        )
+    )
 
 
 def _message(given: str | None) -> str:
@@ -141,10 +152,11 @@ def _output_lost(error: OSError) -> int:
 
 def _stop(number: int, frame: object) -> Never:
     """The first Ctrl-C. LangGraph lets a running step come to its end, which can take long: the next one leaves."""
-    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGINT, leave)
     raise KeyboardInterrupt
 
 
-def _leave(number: int, frame: object) -> None:
+def leave(number: int, frame: object) -> None:
+    """The second Ctrl-C: end the program at once."""
     os.write(2, b"\nlangwire: stopped without waiting\n")  # not `say`: the signal may have come in the middle of one
     os._exit(STOPPED)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager, redirect_stdout, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from itertools import count
-from time import time_ns
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
+from uuid import uuid4
 
 from langwire.adapters._shared.safe_terminal import safe_terminal
 from langwire.adapters.plain import PlainAdapter
-from langwire.commands import DONE, FAILED, PAUSED, say
+from langwire.commands import DONE, FAILED, PAUSED, leave, say
 from langwire.commands.answer import Left, ask
 from langwire.core.codec import encode_entry
-from langwire.errors import LangwireError
-from langwire.events import Entry, Event, Interrupt, TurnEnd, TurnStart
+from langwire.errors import InterruptOpen, LangwireError
+from langwire.events import Entry, Interrupt, TurnEnd
 from langwire.host import load_agent
-from langwire.sessions.graph import resume_command, stream
+from langwire.sessions.adapter import SessionAdapter
+from langwire.sessions.graph import outlives_the_program
+from langwire.sessions.log import Reader
+from langwire.sessions.session import Session
+from langwire.sessions.sqlite import sqlite_sessions
+from langwire.sessions.turn import Turn
 
 _ERROR_LENGTH = 500
+_CTRL_C = "stopped with Ctrl-C"
 
 
 class _OutputLost(Exception):
@@ -32,102 +39,154 @@ class _OutputLost(Exception):
         self.why = why
 
 
-def run(spec: str, message: str | None, *, as_json: bool, thread: str | None, debug: bool) -> int:
-    """Run a turn, and those that its answers begin; return the exit code. No message: go on with the thread.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks for. Without a `message` the `thread` goes on; `db` is the file that keeps it."""
+
+    spec: str
+    message: str | None
+    thread: str | None
+    db: str | None
+    as_json: bool
+    debug: bool
+
+
+def run(request: Request) -> int:
+    """Run a turn, and those that its answers begin; return the exit code.
 
     Raises `OSError` when the output cannot be written, and `KeyboardInterrupt` after the turn has been told to its
     end. Anything else that goes wrong is said in one line, with a traceback before it when `debug` asks for it.
     """
-    person = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    person = not request.as_json and sys.stdin.isatty() and sys.stdout.isatty()
     try:
         with _stdout_for_us(shared=person) as out:
-            show = _json_lines(out) if as_json else PlainAdapter(out).handle
-            return _turns(load_agent(spec), message, thread, _telling(show), _Person(spec, out) if person else None)
+            show = _json_lines(out) if request.as_json else PlainAdapter(out).handle
+            graph = load_agent(request.spec)
+            return asyncio.run(_Run(request, graph, show, out if person else None).turns())
     except _OutputLost as lost:
         raise lost.why from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the end of the program: whatever it is becomes a line and a code
-        _complain(error, debug=debug)
+        _complain(error, debug=request.debug)
         return FAILED
 
 
-@dataclass(frozen=True, slots=True)
-class _Person:
-    """Somebody at the terminal `out`, who can answer."""
+class _Run:
+    """The turns of one request. `person` is the terminal of somebody who can answer, if there is one."""
 
-    spec: str
-    out: TextIO
+    def __init__(self, request: Request, graph: Any, show: Callable[[Entry], None], person: TextIO | None) -> None:
+        self._request, self._graph, self._show, self._person = request, graph, show, person
+        self._thread = request.thread or uuid4().hex
 
-    def answer(self, asked: Sequence[Interrupt], thread: str) -> dict[str, Any] | None:
-        """Return the answers; None when the person left."""
+    async def turns(self) -> int:
+        """Run turn after turn, until nothing is open or nobody answers."""
+        async with self._sessions() as sessions:
+            session = sessions.get(self._thread)
+            try:
+                asked = await self._first(session)
+            except InterruptOpen:
+                say(f"thread {self._thread} waits for an answer: run it without a message, in a terminal, to give one")
+                return PAUSED
+            while asked:
+                answers = self._answers(asked)
+                if answers is None:
+                    return PAUSED
+                turn = await (session.resume(answers) if answers else session.continue_())
+                asked = await self._told(session, turn)
+        if self._request.db is not None and self._request.thread is None:
+            say(f"this was thread {self._thread}: go on with --thread {self._thread} --db {self._request.db}")
+        return DONE
+
+    @asynccontextmanager
+    async def _sessions(self) -> AsyncGenerator[SessionAdapter]:
+        db = self._request.db
+        async with SessionAdapter(self._graph) if db is None else sqlite_sessions(self._graph, db) as sessions:
+            yield sessions
+
+    async def _first(self, session: Session) -> Sequence[Interrupt]:
+        """Run the first turn, or show what the thread asks already; return the questions that are open then."""
+        if self._request.message is not None:
+            return await self._told(session, await session.submit(self._request.message))
+        open = (await session.state()).interrupts
+        if not open:
+            return await self._told(session, await session.continue_())
+        for number, question in enumerate(open, 1):
+            self._tell(Entry(seq=number, at_ms=0, event=question))
+        return open
+
+    async def _told(self, session: Session, turn: Turn) -> Sequence[Interrupt]:
+        """Tell a turn to its end; return the questions that it leaves open. Raises what the graph raised."""
+        async with session.subscribe((turn.first or 1) - 1) as reader:
+            with _ctrl_c_stops(turn):
+                try:
+                    await self._told_by(reader)
+                except (asyncio.CancelledError, KeyboardInterrupt):  # the agent's own, or from within our output
+                    turn.stop(_CTRL_C)
+                    await self._told_by(reader)
+                    raise
+                await turn.ended()
+        if turn.outcome == "cancelled":
+            raise KeyboardInterrupt
+        if turn.exception is not None:
+            raise turn.exception
+        return turn.interrupts
+
+    async def _told_by(self, reader: Reader) -> None:
+        async for entry in reader:
+            self._tell(entry)
+            if isinstance(entry.event, TurnEnd):
+                return
+
+    def _tell(self, entry: Entry) -> None:
         try:
-            with redirect_stdout(self.out):
-                return ask(asked)
-        except Left:
-            say(f"left waiting: if the agent keeps its threads, langwire run {self.spec} --thread {thread} asks again")
-            return None
-
-
-def _turns(graph: Any, input: Any, thread: str | None, tell: Callable[[Event], None], person: _Person | None) -> int:
-    while True:
-        config = {"configurable": {"thread_id": thread}} if thread else None
-        turn = _Turn(tell)
-        with closing(cast("Generator[Event]", stream(graph, input, config))) as events:
-            turn.play(events)
-        thread = turn.thread
-        if not turn.asked:
-            return DONE
-        if person is None or thread is None:
-            say(_how_to_answer(len(turn.asked), thread))
-            return PAUSED
-        answers = person.answer(turn.asked, thread)
-        if answers is None:
-            return PAUSED
-        input = resume_command(turn.asked, answers) if answers else None
-
-
-class _Turn:
-    """Tells a turn to its end, and keeps what has to be known of it then."""
-
-    def __init__(self, tell: Callable[[Event], None]) -> None:
-        self.thread: str | None = None
-        self.asked: list[Interrupt] = []
-        self._tell = tell
-        self._questions: dict[str, Interrupt] = {}
-
-    def play(self, events: Generator[Event]) -> None:
-        """Tell all events. When Ctrl-C comes while one is told, the graph hears of it and ends the turn."""
-        try:
-            self._play(events)
-        except KeyboardInterrupt as stop:
-            self._tell(events.throw(stop))
-            self._play(events)
-
-    def _play(self, events: Generator[Event]) -> None:
-        for event in events:
-            self._tell(event)
-            match event:
-                case TurnStart():
-                    self.thread = event.thread_id
-                case Interrupt():
-                    self._questions[event.id] = event
-                case TurnEnd(outcome="interrupted"):
-                    self.asked = [self._questions[id] for id in event.interrupts]
-                case _:
-                    pass
-
-
-def _telling(show: Callable[[Entry], None]) -> Callable[[Event], None]:
-    numbers = count(1)
-
-    def tell(event: Event) -> None:
-        try:
-            show(Entry(seq=next(numbers), at_ms=time_ns() // 1_000_000, event=event))
+            self._show(entry)
         except OSError as error:
             raise _OutputLost(error) from error
 
-    return tell
+    def _answers(self, asked: Sequence[Interrupt]) -> dict[str, Any] | None:
+        """Return the answers of the person; None when nobody is there, or they left."""
+        if self._person is None:
+            say(self._how_to_answer(len(asked)))
+            return None
+        try:
+            with redirect_stdout(self._person):
+                return ask(asked)
+        except Left:
+            say(f"left waiting: {self._again()}")
+            return None
+
+    def _how_to_answer(self, number: int) -> str:
+        what = f"paused: {number} question{'s' if number > 1 else ''} for a person"
+        return f"{what}; run it in a terminal to answer, or {self._again()}"
+
+    def _again(self) -> str:
+        db = self._request.db
+        if db is None and not outlives_the_program(self._graph):
+            return "give --db FILE, so that the thread is kept and can be answered later"
+        kept = f" --db {db}" if db is not None else ""
+        return f"langwire run {self._request.spec} --thread {self._thread}{kept} asks again"
+
+
+@contextmanager
+def _ctrl_c_stops(turn: Turn) -> Generator[None]:
+    """While a turn runs, Ctrl-C stops it and the second one leaves at once; else it interrupts what we do."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, leave)
+        loop.call_soon_threadsafe(turn.stop, _CTRL_C)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or before is None:  # ignored for us, by whoever started us
+        yield
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if turn.outcome != "cancelled":
+            signal.signal(signal.SIGINT, before)
 
 
 def _json_lines(out: TextIO) -> Callable[[Entry], None]:
@@ -165,13 +224,6 @@ def _stdout_for_us(*, shared: bool) -> Generator[TextIO]:
 
 
 # ------------------------------------------------------------------ one line
-
-
-def _how_to_answer(number: int, thread: str | None) -> str:
-    what = f"paused: {number} question{'s' if number > 1 else ''} for a person"
-    if thread is None:
-        return f"{what}; this agent keeps no threads, so nobody can answer: compile it with a checkpointer"
-    return f"{what}; run it in a terminal to answer, or go on there with --thread {thread} if it keeps its threads"
 
 
 def _complain(error: BaseException, *, debug: bool) -> None:

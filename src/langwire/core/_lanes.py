@@ -141,6 +141,11 @@ class Lanes:
             return "replayed"
         return "left"
 
+    def open_nodes(self) -> list[tuple[Lane, str]]:
+        """Return lane and name of every node that runs; not of those that only wait to be told as replayed."""
+        nodes = (node for nodes in self._open.values() for node in nodes.values())
+        return [(node.lane, node.name) for node in nodes if not self._replayed.get((node.lane, node.name))]
+
     def running(self, lane: Lane, name: str) -> str | None:
         """Return the task id of the node that runs under this name in a lane, when there is just one."""
         tasks = [node.id for node in self._open[lane].values() if node.name == name] if lane in self._open else ()

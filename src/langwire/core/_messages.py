@@ -91,6 +91,8 @@ def coerce(value: Any) -> Fields | None:
             return {**value, "type": _COERCED_TYPES.get(role, role), "content": content}
         case (str(role), content) if isinstance(value, tuple) and not hasattr(value, "_fields"):
             return {"type": _COERCED_TYPES.get(role, role), "content": content}
+        case [str(role), content] if role in _COERCED_TYPES or role in _ROLES:  # a pair that came over a wire
+            return {"type": _COERCED_TYPES.get(role, role), "content": content}
         case _:
             return None
 
@@ -104,6 +106,8 @@ def overwritten(value: Any) -> tuple[bool, Any]:
         return True, getattr(value, "value", None)
     if is_mapping(value) and len(value) == 1 and "__overwrite__" in value:
         return True, value["__overwrite__"]
+    if is_mapping(value) and len(value) == 2 and value.get("type") == "__overwrite__" and "value" in value:
+        return True, value["value"]
     return False, value
 
 
@@ -124,12 +128,17 @@ def _is_message_dict(value: Mapping[str, Any]) -> bool:
 # ------------------------------------------------------------------ the fields of one message
 
 
+CONTEXT = "context"
+"""The name of a user message that a person never said: what the application adds for the model. Its role on a wire."""
+
+
 def role_of(fields: Fields) -> str:
-    """Return `assistant`, `user`, `system`, `tool`, `remove`, or the role that a chat message names."""
+    """Return `assistant`, `user`, `system`, `tool`, `remove`, `context`, or the role that a chat message names."""
     kind = fields["type"]
     if kind in _CHAT:
         return str(fields.get("role") or "user")
-    return _ROLES.get(kind) or str(kind)
+    role = _ROLES.get(kind) or str(kind)
+    return CONTEXT if role == "user" and fields.get("name") == CONTEXT else role
 
 
 def text_of(fields: Fields) -> str:

@@ -64,7 +64,7 @@ def messages_of(value: Any) -> Sequence[Any] | None:
 
 def as_messages(value: Any) -> Sequence[Any] | None:
     """Return what may stand for messages where a graph expects them: dicts, tuples and strings, one or a list."""
-    if coerce(value) is not None:
+    if not isinstance(value, list) and coerce(value) is not None:
         return (value,)
     if isinstance(value, list) and is_list(value) and value and all(coerce(item) is not None for item in value):
         return value

@@ -126,6 +126,11 @@ class StreamParser:
         self._check_open()
         return self._take()
 
+    @property
+    def open_nodes(self) -> list[tuple[Lane, str]]:
+        """Lane and name of every node that runs, as far as the stream has told."""
+        return self._lanes.open_nodes()
+
     def feed(self, chunk: Any) -> list[Event]:
         """Return the events that a chunk tells, often none.
 
@@ -181,10 +186,10 @@ class StreamParser:
         info = ErrorInfo(code=code, message=_SAFE.get(code, f"the agent failed with {code}"), id=error_id)
         return self._end("error", self._pauses.told(), checkpoint_id, info)
 
-    def cancel(self, *, checkpoint_id: str | None = None) -> list[Event]:
-        """End the turn of a run that somebody stopped."""
+    def cancel(self, reason: str | None = None, *, checkpoint_id: str | None = None) -> list[Event]:
+        """End the turn of a run that somebody stopped, for a reason that everybody may see."""
         self._check_open()
-        return self._end("cancelled", self._pauses.told(), checkpoint_id)
+        return self._end("cancelled", self._pauses.told(), checkpoint_id, reason=reason)
 
     def expire(self, *, checkpoint_id: str | None = None) -> list[Event]:
         """End the turn of a run that took too long."""
@@ -235,6 +240,7 @@ class StreamParser:
         interrupts: tuple[str, ...],
         checkpoint_id: str | None,
         error: ErrorInfo | None = None,
+        reason: str | None = None,
     ) -> list[Event]:
         self._lanes.end_all(complete=outcome in ("complete", "interrupted"))
         self._teller.end_all()
@@ -243,6 +249,7 @@ class StreamParser:
             TurnEnd(
                 outcome=outcome,
                 error=error,
+                reason=reason,
                 interrupts=interrupts,
                 open_calls=self._calls.open(),
                 usage=self._desk.total,
@@ -408,10 +415,11 @@ _SAFE = {
 
 
 def _error_name(error: Any) -> str | None:
-    """The class of a task's error: LangGraph gives the exception, a remote graph or a saver its repr."""
+    """The class of a task's error: LangGraph gives the exception, a server its name, a saver its repr."""
     if error is None:
         return None
     if isinstance(error, BaseException):
         return type(error).__name__
-    name = str(error).partition("(")[0]
+    said = error["error"] if is_mapping(error) and {"error", "message"} <= error.keys() else error
+    name = str(said).partition("(")[0]
     return name if name.isidentifier() else "Error"

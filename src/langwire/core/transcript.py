@@ -27,6 +27,7 @@ from langwire.events import (
     MessageDiscarded,
     MessageReplaced,
     MessagesRemoved,
+    OpenCall,
     Outcome,
     ReasoningDelta,
     ReasoningEnd,
@@ -224,8 +225,9 @@ class Transcript:
     """What a person reads of one or many turns.
 
     Of the whole thread: `messages` and `calls` in the order in which they were first told, `subagents`, `custom`,
-    `displays`, `extracted`, and `usage`. Of its last turn: `text`, `interrupts` (the open ones), `outcome` (None
-    while it runs), `error` and `structured`. `exception` is what the graph raised, where it ran in this process.
+    `displays`, `extracted`, and `usage`. Of its last turn: `turn_id`, `thread_id`, `text`, `interrupts` (the open
+    ones), `outcome` (None while it runs), `error`, `open_calls`, `checkpoint_id` (where the thread stands after it)
+    and `structured`.
     """
 
     def __init__(self) -> None:
@@ -238,7 +240,10 @@ class Transcript:
         self.outcome: Outcome | None = None
         self.error: ErrorInfo | None = None
         self.structured: Any = None
-        self.exception: BaseException | None = None
+        self.turn_id: str | None = None
+        self.thread_id: str | None = None
+        self.checkpoint_id: str | None = None
+        self.open_calls: tuple[OpenCall, ...] = ()
         self._turn = 0
         self._input_tokens = self._output_tokens = 0
         self._strands: dict[str, Strand] = {}
@@ -459,14 +464,16 @@ class Transcript:
 
     # -------------------------------------------------------------- folding turns
 
-    def _turn_start(self, _event: TurnStart) -> None:
+    def _turn_start(self, event: TurnStart) -> None:
         self._turn += 1
-        self.outcome = self.error = self.structured = self.exception = None
+        self.turn_id, self.thread_id, self.checkpoint_id = event.turn_id, event.thread_id, event.checkpoint_id
+        self.outcome = self.error = self.structured = None
         self._strands.clear()
         self._interrupts.clear()
 
     def _turn_end(self, event: TurnEnd) -> None:
-        self.outcome, self.error = event.outcome, event.error
+        self.outcome, self.error, self.open_calls = event.outcome, event.error, event.open_calls
+        self.checkpoint_id = event.checkpoint_id or self.checkpoint_id
         self._interrupts = {id: self._interrupts[id] for id in event.interrupts if id in self._interrupts}
 
     def _interrupt(self, event: Interrupt) -> None:
@@ -523,6 +530,22 @@ class Transcript:
         TurnEnd: _turn_end,
     }
     """What each event adds. Nodes, states and raw chunks are not for reading; progress and tasks are of the moment."""
+
+
+class TurnResult(Transcript):
+    """What came of one turn: its transcript, and what the graph raised.
+
+    `exception` is the original one, None where there was none or where the turn ran in another process.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exception: BaseException | None = None
+
+    def raise_for_error(self) -> None:
+        """Raise what the graph raised, if it did."""
+        if self.exception is not None:
+            raise self.exception
 
 
 def _joined(pieces: list[str]) -> str:

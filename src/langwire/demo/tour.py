@@ -5,6 +5,7 @@ It runs by itself, answers its own question, and ends. Everything shown comes fr
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -19,7 +20,6 @@ from langwire.core.transcript import Transcript
 from langwire.demo.agents import DELAY, build_approval, build_assistant, build_failing, build_team
 from langwire.events import (
     Event,
-    Interrupt,
     NodeEnd,
     NodeStart,
     ReasoningDelta,
@@ -32,7 +32,8 @@ from langwire.events import (
     ToolResult,
     TurnEnd,
 )
-from langwire.sessions.graph import resume_command, stream
+from langwire.sessions.adapter import SessionAdapter
+from langwire.sessions.turn import Turn
 
 LEFT = 34
 """Width of the column of events, in characters."""
@@ -47,28 +48,28 @@ def tour(*, fast: bool = False, file: TextIO | None = None) -> int:
     """
     page = _Page(file or sys.stdout)
     try:
-        _chapters(page, 0.0 if fast else DELAY)
+        asyncio.run(_chapters(page, 0.0 if fast else DELAY))
     finally:
         page.end()
     return 0
 
 
-def _chapters(page: _Page, delay: float) -> None:
+async def _chapters(page: _Page, delay: float) -> None:
     page.title("langwire: a LangGraph agent, as one stream of typed events")
     page.say("Four small agents follow: real graphs on scripted models, no key needed.")
     page.say("On the left the events as they come, on the right what a reader makes of them.")
 
     page.title("1. An agent thinks, calls tools, and answers")
-    _play(page, build_assistant(delay), "Plan a day in Rome for me")
+    await _play(page, build_assistant(delay), "Plan a day in Rome for me")
 
     page.title("2. A question to a person: the turn pauses, and goes on with the answer")
-    _play_approval(page, delay)
+    await _play_approval(page, delay)
 
     page.title("3. An agent delegates: the work of its subagent has a lane of its own")
-    _play(page, build_team(delay), "Tell me about Lisbon")
+    await _play(page, build_team(delay), "Tell me about Lisbon")
 
     page.title("4. A model dies in the middle: what was open is closed, and the turn ends all the same")
-    _play(page, build_failing(delay), "Tell me a story")
+    await _play(page, build_failing(delay), "Tell me a story")
 
     page.title("That was it. Next:")
     page.say('langwire run langwire.demo:approval "Write to Ann"   answer the question yourself')
@@ -76,32 +77,32 @@ def _chapters(page: _Page, delay: float) -> None:
     page.say('langwire run --json langwire.demo:team "hello"       the same stream as JSON lines')
 
 
-def _play(page: _Page, agent: Any, said: str) -> None:
+async def _play(page: _Page, agent: Any, said: str) -> None:
     transcript = Transcript()
     page.prompt(said)
-    _turn(page, agent, said, {}, transcript)
+    async with SessionAdapter(agent) as sessions:
+        await _show(page, await sessions.get("tour").submit(said), transcript)
     page.summary(transcript)
 
 
-def _play_approval(page: _Page, delay: float) -> None:
-    transcript, agent = Transcript(), build_approval(delay)
-    config = {"configurable": {"thread_id": "tour"}}
+async def _play_approval(page: _Page, delay: float) -> None:
+    transcript = Transcript()
     said = "Write to Ann that I am late"
     page.prompt(said)
-    questions = _turn(page, agent, said, config, transcript)
-    page.say("(the tour approves by itself: resume_command(interrupts, {id: [approve()]}))")
-    answers = {question.id: [approve() for _ in question.actions] for question in questions}
-    _turn(page, agent, resume_command(questions, answers), config, transcript)
+    async with SessionAdapter(build_approval(delay)) as sessions:
+        session = sessions.get("tour")
+        await _show(page, await session.submit(said), transcript)
+        page.say("(the tour approves by itself: await session.resume({id: [approve()]}))")
+        answers = {question.id: [approve() for _ in question.actions] for question in session.interrupts}
+        await _show(page, await session.resume(answers), transcript)
     page.summary(transcript)
 
 
-def _turn(page: _Page, agent: Any, input: Any, config: dict[str, Any], transcript: Transcript) -> list[Interrupt]:
-    """Show one turn; return the questions that it leaves open."""
+async def _show(page: _Page, turn: Turn, transcript: Transcript) -> None:
     encoder = PlainEncoder()
-    for event in stream(agent, input, config, raise_errors=False):
+    async for event in turn:
         transcript.add(event)
         page.row(event, encoder.encode(event))
-    return list(transcript.interrupts)
 
 
 class _Page:

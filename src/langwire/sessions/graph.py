@@ -9,16 +9,20 @@ local and remote graphs of every supported version yield alike, and the cheapest
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import partial
 from inspect import signature
 from itertools import count
 from time import time_ns
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 from uuid import uuid4
 
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from langwire.core._guards import is_mapping
@@ -28,7 +32,7 @@ from langwire.core.built_ins import BUILT_INS
 from langwire.core.extractors import Extractor, Extractors, ToolUse
 from langwire.core.interrupts import resume_map
 from langwire.core.parser import StreamParser
-from langwire.core.transcript import Transcript
+from langwire.core.transcript import TurnResult
 from langwire.errors import InvalidInput, UnsupportedGraph, UsageError
 from langwire.events import Cause, Entry, Event, Interrupt, Lane, OpenCall
 from langwire.sessions._bridges import iterate_in_loop, iterate_in_thread, run_in_loop
@@ -83,7 +87,9 @@ def stream(
     `raise_errors=False`. On Ctrl-C the turn ends as `cancelled`, then `KeyboardInterrupt` is raised. Raises
     `UnsupportedGraph`, `InvalidInput` or `UsageError` at once for what cannot be run.
     """
-    call = prepare(graph, input, config, state, modes, skip_tools, extractors, kwargs)
+    call = prepare(
+        graph, input, config, state=state, modes=modes, skip_tools=skip_tools, extractors=extractors, kwargs=kwargs
+    )
     return _events(call, raise_errors=raise_errors)
 
 
@@ -104,7 +110,9 @@ def astream(
     A graph whose checkpointer only works sync is driven in worker threads. When the caller is cancelled, the run
     is stopped and the cancel passes through at once, without a `TurnEnd`.
     """
-    call = prepare(graph, input, config, state, modes, skip_tools, extractors, kwargs)
+    call = prepare(
+        graph, input, config, state=state, modes=modes, skip_tools=skip_tools, extractors=extractors, kwargs=kwargs
+    )
     return _aevents(call, raise_errors=raise_errors)
 
 
@@ -116,12 +124,13 @@ def run(
     adapter: Sink | None = None,
     raise_errors: bool = True,
     **kwargs: Any,
-) -> Transcript:
+) -> TurnResult:
     """Run one turn to its end and return what came of it: text, calls, usage, outcome.
 
     `adapter` sees every event as it comes. Keywords are those of `stream`. With `raise_errors=False` the graph's
-    own exception is kept in `transcript.exception`.
+    own exception is kept in `result.exception`. Inside a running event loop it raises `UsageError`: use `arun` there.
     """
+    _refuse_in_a_loop()
     transcript, tell = _folding(adapter)
     try:
         with closing(cast("Any", stream(graph, input, config, **kwargs))) as events:
@@ -142,7 +151,7 @@ async def arun(
     adapter: Sink | None = None,
     raise_errors: bool = True,
     **kwargs: Any,
-) -> Transcript:
+) -> TurnResult:
     """Run one turn to its end and return what came of it: `run`, async."""
     transcript, tell = _folding(adapter)
     try:
@@ -165,9 +174,17 @@ def resume_command(interrupts: Sequence[Interrupt], answers: Mapping[str, Any]) 
     return Command(resume=resume_map(interrupts, answers))
 
 
-def _folding(adapter: Sink | None) -> tuple[Transcript, Callable[[Event], None]]:
+def _refuse_in_a_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UsageError("run() would block the event loop that runs here: await langwire.arun(…) instead")
+
+
+def _folding(adapter: Sink | None) -> tuple[TurnResult, Callable[[Event], None]]:
     """Return a transcript and the function that tells it, and the adapter, of an event."""
-    transcript, numbers = Transcript(), count(1)
+    transcript, numbers = TurnResult(), count(1)
 
     def tell(event: Event) -> None:
         transcript.add(event)
@@ -197,7 +214,7 @@ class Call:
     @property
     def thread_id(self) -> str | None:
         """The thread whose checkpoints hold this turn; None when nothing is kept."""
-        return self.config["configurable"].get("thread_id") if _keeps_threads(self.graph) else None
+        return self.config["configurable"].get("thread_id") if keeps_threads(self.graph) else None
 
     def latest(self) -> dict[str, Any]:
         """The config that reads where the thread stands now, also when the turn began at an older checkpoint."""
@@ -205,11 +222,22 @@ class Call:
         configurable = {key: value for key, value in self.config["configurable"].items() if key not in pinned}
         return {**self.config, "configurable": configurable}
 
-    def arguments(self) -> dict[str, Any]:
-        return {"stream_mode": self.modes, "subgraphs": True, **self.kwargs}
+    def with_input(self, input: Any, cause: Cause) -> Call:
+        """The same call with another input, now that it is known."""
+        return replace(self, input=input, cause=cause)
 
-    def parser(self, before: Standing) -> StreamParser:
+    def arguments(self) -> dict[str, Any]:
+        """The keywords of the call. A remote graph leaves a checkpoint in the config out, and runs on without us."""
+        ours: dict[str, Any] = {"stream_mode": self.modes, "subgraphs": True}
+        if is_remote(self.graph):
+            ours["on_disconnect"] = "cancel"
+            pinned = self.config["configurable"].get("checkpoint_id")
+            ours |= {"checkpoint_id": pinned} if pinned else {}
+        return {**ours, **self.kwargs}
+
+    def parser(self, before: Standing, turn_id: str | None = None) -> StreamParser:
         return StreamParser(
+            turn_id=turn_id,
             modes=self.modes,
             subgraphs=True,
             thread_id=self.thread_id,
@@ -245,12 +273,14 @@ def prepare(
     graph: Any,
     input: Any,
     config: Mapping[str, Any] | None,
-    state: bool,
-    modes: Sequence[ExtraMode],
-    skip_tools: Iterable[str],
-    extractors: Iterable[Extractor] | Extractor,
-    kwargs: dict[str, Any],
+    *,
+    state: bool = False,
+    modes: Sequence[ExtraMode] = (),
+    skip_tools: Iterable[str] = (),
+    extractors: Iterable[Extractor] | Extractor = BUILT_INS,
+    kwargs: Mapping[str, Any],
 ) -> Call:
+    """Return how a graph is to be called. Raises `UnsupportedGraph`, `InvalidInput` or `UsageError`."""
     if not isinstance(graph, Graph):
         hint = "compile it first: graph.compile()" if hasattr(graph, "compile") else "pass what graph.compile() returns"
         raise UnsupportedGraph(f"expected a compiled LangGraph graph, got a {type(graph).__name__}: {hint}")
@@ -278,8 +308,30 @@ def prepare(
         state=state,
         skip_tools=frozenset(skip_tools),
         extractors=Extractors(extractors, on_error=_log_failed_extractor),
-        kwargs=kwargs,
+        kwargs=_declared(graph, kwargs),
     )
+
+
+def _declared(graph: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords for a graph; of a `context` only the keys that its schema declares, where it has one."""
+    context, names = kwargs.get("context"), _field_names(getattr(graph, "context_schema", None))
+    if names is None or not is_mapping(context):
+        return dict(kwargs)
+    left_out = sorted(context.keys() - names)
+    if left_out:
+        logger.warning("the graph's context declares %s: %s was left out", _named(names), ", ".join(left_out))
+    return {**kwargs, "context": {name: value for name, value in context.items() if name in names}}
+
+
+def _field_names(schema: Any) -> frozenset[str] | None:
+    """The fields of a dataclass, a pydantic model or a typed dict; None where nobody says."""
+    for attribute in ("__dataclass_fields__", "model_fields", "__annotations__"):
+        if isinstance(schema, type) and hasattr(schema, attribute):
+            keys = getattr(schema, "__required_keys__", frozenset[str]()) | getattr(
+                schema, "__optional_keys__", frozenset[str]()
+            )
+            return frozenset(keys or getattr(schema, attribute))
+    return None
 
 
 def _log_failed_extractor(use: ToolUse, error: Exception) -> None:
@@ -304,7 +356,7 @@ def _input_for(graph: Any, input: Any) -> Any:
         return {"messages": list(messages)}
     if isinstance(input, Mapping):
         given = {str(key) for key in cast("Mapping[Any, Any]", input)}
-        if given and keys and not given & keys:
+        if given and keys and not given & keys and hasattr(graph, "builder"):
             raise InvalidInput(
                 f"none of this graph's inputs is in what came ({_named(given)}): expected {_named(keys)}"
             )
@@ -327,9 +379,23 @@ def _named(keys: Iterable[str]) -> str:
     return ", ".join(sorted(keys)) or "nothing"
 
 
-def _keeps_threads(graph: Any) -> bool:
+def keeps_threads(graph: Any) -> bool:
     """Whether the graph keeps its threads; a remote graph does as soon as it is given one."""
-    return bool(getattr(graph, "checkpointer", None)) or not hasattr(graph, "channels")
+    return bool(getattr(graph, "checkpointer", None)) or is_remote(graph)
+
+
+def keeping_threads(graph: Any, checkpointer: Any = None) -> Any:
+    """Return a graph that keeps its threads: itself, or a copy with a checkpointer, in memory where none is given."""
+    if keeps_threads(graph) and (checkpointer is None or outlives_the_program(graph)):
+        return graph
+    copied = copy(graph)  # `Pregel.copy` leaves out what the compiler adds after the constructor
+    copied.checkpointer = InMemorySaver() if checkpointer is None else checkpointer
+    return copied
+
+
+def outlives_the_program(graph: Any) -> bool:
+    """Whether the graph keeps its threads elsewhere than in memory, as far as one can see."""
+    return keeps_threads(graph) and not isinstance(getattr(graph, "checkpointer", None), InMemorySaver)
 
 
 def _config_for(graph: Any, config: Any) -> dict[str, Any]:
@@ -350,21 +416,28 @@ def _config_for(graph: Any, config: Any) -> dict[str, Any]:
 
 def _events(call: Call, *, raise_errors: bool) -> Iterator[Event]:
     in_loop = runs_async_only(call.graph)
-    parser = call.parser(standing_before(call, in_loop=in_loop))
+    parser = None
     try:
+        parser = call.parser(standing_before(call, in_loop=in_loop))
         yield from parser.start()
         with closing(cast("Any", run_chunks(call, in_loop=in_loop))) as chunks:
             for chunk in chunks:
                 yield from parser.feed(chunk)
     except KeyboardInterrupt:
-        yield from parser.cancel()
+        yield from (parser or call.parser(Standing())).cancel()
         raise
     except (Exception, SystemExit) as error:
-        yield from parser.fail(error)
+        yield from (parser or call.parser(Standing())).fail(error)
         if raise_errors or not isinstance(error, Exception):
             raise
         return
-    yield from parser.close(**standing_after(call, in_loop=in_loop).ending())
+    yield from _ended(call, parser, standing_after(call, in_loop=in_loop))
+
+
+def _ended(call: Call, parser: StreamParser, after: Standing) -> list[Event]:
+    if was_stopped_there(call.graph, parser):
+        return parser.cancel(checkpoint_id=after.checkpoint_id)
+    return parser.close(**after.ending())
 
 
 def run_chunks(call: Call, *, in_loop: bool) -> Iterator[Any]:
@@ -378,28 +451,69 @@ def arun_chunks(call: Call) -> Any:
 
 
 async def _aevents(call: Call, *, raise_errors: bool) -> AsyncIterator[Event]:
+    run = AsyncRun(call)
+    parser = None
     try:
-        before = await astanding_before(call)
-    except NotImplementedError:  # the checkpointer only works sync
-        async for event in iterate_in_thread(lambda: _events(call, raise_errors=raise_errors)):
+        parser = call.parser(await run.before())
+        for event in parser.start():
             yield event
-        return
-    parser = call.parser(before)
-    for event in parser.start():
-        yield event
-    try:
-        async with aclosing(arun_chunks(call)) as chunks:
+        async with aclosing(run.chunks()) as chunks:
             async for chunk in chunks:
                 for event in parser.feed(chunk):
                     yield event
     except Exception as error:
-        for event in parser.fail(error):
+        for event in (parser or call.parser(Standing())).fail(error):
             yield event
         if raise_errors:
             raise
         return
-    for event in parser.close(**(await astanding_after(call)).ending()):
+    for event in _ended(call, parser, await run.after()):
         yield event
+
+
+class AsyncRun:
+    """One run of a graph from async code: `before`, `chunks`, `after`, in this order.
+
+    A graph whose checkpointer only works sync is driven in worker threads; `before` finds out.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.in_thread = False
+
+    async def before(self) -> Standing:
+        """Return where the thread stands before the run. Raises what the checkpointer raises."""
+        try:
+            return await astanding_before(self.call)
+        except NotImplementedError:
+            self.in_thread = True
+            return await asyncio.to_thread(standing_before, self.call, in_loop=False)
+
+    def chunks(self) -> Any:
+        """Return the async iterator over the run's chunks."""
+        if self.in_thread:
+            return iterate_in_thread(lambda: run_chunks(self.call, in_loop=False))
+        return arun_chunks(self.call)
+
+    async def after(self) -> Standing:
+        """Return where the thread stands after the run; empty where it cannot be read."""
+        if self.in_thread:
+            return await asyncio.to_thread(standing_after, self.call, in_loop=False)
+        return await astanding_after(self.call)
+
+
+def may_run_in_thread(graph: Any, node: str, lane: Lane) -> bool:
+    """Whether a node has code that runs in a worker thread, which nobody can stop: sync functions, sync tools."""
+    inner = graph
+    for step in lane:
+        above = getattr(inner, "nodes", {}).get(step.partition(":")[0])
+        inner = next(iter(getattr(above, "subgraphs", None) or ()), None)
+    bound = getattr(getattr(inner, "nodes", {}).get(node), "bound", None)
+    tools = getattr(bound, "tools_by_name", None)
+    if tools is not None:
+        return any(getattr(tool, "coroutine", None) is None for tool in tools.values())
+    # LangGraph gives a sync function an async form of its own, a `partial` that sends it to a thread.
+    return getattr(bound, "func", None) is not None and isinstance(getattr(bound, "afunc", None), partial)
 
 
 def runs_async_only(graph: Any) -> bool:
@@ -420,32 +534,56 @@ def _node_runs_async_only(node: Any) -> bool:
 # ------------------------------------------------------------------ where the thread stands
 
 
-def standing_before(call: Call, *, in_loop: bool) -> Standing:
+def standing_before(call: Call, *, in_loop: bool, inside: bool = True) -> Standing:
+    """With `inside` the graphs that wait inside it are looked at as well."""
     if in_loop:
         return run_in_loop(lambda: astanding_before(call))
     if call.thread_id is None:
         return standing_of(None, call.input)
+    subgraphs = inside and call.cause != "message"
     try:
-        snapshot = call.graph.get_state(call.config, subgraphs=call.cause != "message")
-    except TypeError:
-        snapshot = _no_remote_checkpoint(call.graph)
+        snapshot = call.graph.get_state(call.config, subgraphs=subgraphs)
+    except Exception as error:
+        if not is_unknown_there(call.graph, error):
+            raise
+        if subgraphs:  # perhaps it is only a graph inside it of which nothing is held
+            return standing_before(call, in_loop=False, inside=False)
+        snapshot = None
     return standing_of(snapshot, call.input)
 
 
-async def astanding_before(call: Call) -> Standing:
+async def astanding_before(call: Call, *, inside: bool = True) -> Standing:
     if call.thread_id is None:
         return standing_of(None, call.input)
+    subgraphs = inside and call.cause != "message"
     try:
-        snapshot = await call.graph.aget_state(call.config, subgraphs=call.cause != "message")
-    except TypeError:
-        snapshot = _no_remote_checkpoint(call.graph)
+        snapshot = await call.graph.aget_state(call.config, subgraphs=subgraphs)
+    except Exception as error:
+        if not is_unknown_there(call.graph, error):
+            raise
+        if subgraphs:
+            return await astanding_before(call, inside=False)
+        snapshot = None
     return standing_of(snapshot, call.input)
 
 
-def _no_remote_checkpoint(graph: Any) -> None:
-    """`RemoteGraph` raises TypeError for a thread without a checkpoint (langgraph 1.2.22); can go when it does not."""
-    if hasattr(graph, "channels"):
-        raise
+def is_unknown_there(graph: Any, error: Exception) -> bool:
+    """Whether a remote graph says by this error that it holds nothing of a thread.
+
+    It answers 404 for a thread that it does not know, and `RemoteGraph` raises TypeError for one without a checkpoint
+    (langgraph 1.2.22); the latter can go when it does not.
+    """
+    return is_remote(graph) and (isinstance(error, TypeError) or getattr(error, "status_code", None) == 404)
+
+
+def is_remote(graph: Any) -> bool:
+    """Whether the graph runs elsewhere."""
+    return not hasattr(graph, "channels")
+
+
+def was_stopped_there(graph: Any, parser: StreamParser) -> bool:
+    """Whether somebody stopped a remote run: its stream ends like any other, but leaves a node open."""
+    return is_remote(graph) and any(not lane for lane, _ in parser.open_nodes)
 
 
 def standing_after(call: Call, *, in_loop: bool) -> Standing:
@@ -454,16 +592,18 @@ def standing_after(call: Call, *, in_loop: bool) -> Standing:
         return run_in_loop(lambda: astanding_after(call))
     try:
         return standing_of(call.graph.get_state(call.latest())) if call.thread_id is not None else Standing()
-    except Exception:
-        logger.warning("the checkpoint could not be read after the turn", exc_info=True)
+    except Exception as error:
+        if not is_unknown_there(call.graph, error):  # a run that was stopped before it began holds nothing
+            logger.warning("the checkpoint could not be read after the turn", exc_info=True)
         return Standing()
 
 
 async def astanding_after(call: Call) -> Standing:
     try:
         return standing_of(await call.graph.aget_state(call.latest())) if call.thread_id is not None else Standing()
-    except Exception:
-        logger.warning("the checkpoint could not be read after the turn", exc_info=True)
+    except Exception as error:
+        if not is_unknown_there(call.graph, error):
+            logger.warning("the checkpoint could not be read after the turn", exc_info=True)
         return Standing()
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing, closing
-from copy import copy
 from typing import Any, cast
 from uuid import uuid4
 
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.pregel import Pregel
 from langgraph.types import Command
 
@@ -17,7 +15,7 @@ from langwire.core._states import open_calls_of
 from langwire.core.transcript import Result, Transcript
 from langwire.errors import UsageError
 from langwire.events import Event, Interrupt, OpenCall, Outcome, TokenUsage, TurnEnd, TurnStart
-from langwire.sessions.graph import Graph, astream, stream
+from langwire.sessions.graph import Graph, astream, keeping_threads, stream
 from langwire.testing._check import problem_lines
 from langwire.testing._rules import Asked, Rules, refuse_answers, resume_values
 
@@ -48,9 +46,7 @@ class AgentRun:
     @property
     def transcript(self) -> Transcript:
         """All turns as messages and calls, folded anew: a run that is under way grows."""
-        transcript = Transcript.of(self.events)
-        transcript.exception = self.error
-        return transcript
+        return Transcript.of(self.events)
 
     @property
     def events(self) -> list[Event]:
@@ -266,7 +262,7 @@ class _Thread:
         if type(max_turns) is not int or max_turns < 1:
             raise UsageError(f"max_turns came as {max_turns!r}: expected a number, 1 or more")
         self.run = AgentRun([])
-        self.graph = _keeping(graph)
+        self.graph = keeping_threads(graph)
         self.config = _on_a_thread(self.graph, config)
         self.input = input
         self._rules, self._max_turns = Rules(answers), max_turns
@@ -316,15 +312,6 @@ class _Thread:
 
 def _is_local(graph: Any) -> bool:
     return isinstance(graph, Pregel)
-
-
-def _keeping(graph: Any) -> Any:
-    """Return the graph, or a copy of a local one that keeps no threads, with a checkpointer in memory."""
-    if not _is_local(graph) or graph.checkpointer:
-        return graph
-    copied = copy(graph)  # `Pregel.copy` leaves out what the compiler adds after the constructor
-    copied.checkpointer = InMemorySaver()
-    return copied
 
 
 def _on_a_thread(graph: Any, config: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -141,7 +141,7 @@ def _call(
 ) -> Call:
     if callable(given):
         given = given(standing.open_interrupts or ())
-    return prepare(graph, given, config, False, modes, (), (), kwargs)
+    return prepare(graph, given, config, modes=modes, extractors=(), kwargs=kwargs)
 
 
 def _start(recorder: ChunkRecorder, call: Call, before: Standing) -> None:

@@ -119,6 +119,13 @@ async def _hang_async(state: Any) -> Any:
     await asyncio.Event().wait()
 
 
+async def _pause(state: Any) -> Any:
+    await _some_words.ainvoke(state["messages"])
+    await asyncio.Event().wait()
+
+
+_some_words = ScriptedModel(script=[text("some ", "words")])
+pausing = _compiled(_pause)
 stuck = _compiled(RunnableLambda(_hang))
 waiting = _compiled(_hang_async)
 

@@ -1,0 +1,357 @@
+"""Knows the numbered events of a thread, and who has read how far.
+
+A `Log` only grows at its end and forgets at its beginning. It holds no queue for anybody: a `Reader` is a position
+in it, so that a slow one costs nothing and holds up nobody. Live and replay are the same thing, a reader that has
+reached the end waits. Whoever falls so far behind that its next entry is forgotten is told so with `ReaderTooSlow`.
+
+Entries are numbered from 1. The log's id is random, so a position on a wire is `<log id>:<number>`: who brings one
+of another log, or one that this log has forgotten, gets a `Reset`, and what is kept from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from secrets import token_hex
+from time import monotonic_ns, time_ns
+from typing import Literal
+
+import msgspec
+
+from langwire.core.codec import encode_entry
+from langwire.errors import LogClosed, ReaderTooSlow, UsageError
+from langwire.events import Entry, Event, ReasoningDelta, TextDelta, ToolCallDelta
+
+MAX_ENTRIES = 20_000
+MAX_BYTES = 16 * 2**20
+JOIN_OVER = 256
+"""A reader with more entries than this before it gets the deltas of each part joined."""
+EXACT = 2**63
+"""As `join_over`: join nothing, however much waits."""
+
+ResetReason = Literal["foreign", "forgotten"]
+
+_ENTRY_BYTES = 300
+"""What an entry with an empty delta takes in memory, roughly."""
+_DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
+
+
+class Reset(msgspec.Struct, frozen=True, kw_only=True):
+    """The position that a reader brought is none of this log's: what it knows has to be read anew.
+
+    `foreign`: it comes from another log, for one of before a restart. `forgotten`: entries after it are not kept any
+    more. What the reader gets begins after `position`.
+    """
+
+    reason: ResetReason
+    position: str
+
+
+class Log:
+    """The events of one thread, numbered from 1 without holes. Safe to append to from any thread.
+
+    At most `max_entries` entries and about `max_bytes` bytes are kept, the newest ones. Times are Unix
+    milliseconds that never go back: the wall clock when the log was made, plus what has passed since.
+    """
+
+    def __init__(self, *, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
+        self.id = token_hex(8)
+        self.bytes = 0
+        """What the kept entries take, roughly."""
+        self.closed: str | None = None
+        """Why nothing more will come, or None."""
+        self._max_entries, self._max_bytes = max_entries, max_bytes
+        self._began_ns = time_ns() - monotonic_ns()
+        self._lock = threading.Lock()
+        self._kept: list[_Slot] = []
+        self._forgotten = 0
+        self._waiting: list[Reader] = []
+        self._readers = 0
+
+    @property
+    def last(self) -> int:
+        """The number of the last entry; 0 when there is none."""
+        return self._forgotten + len(self._kept)
+
+    @property
+    def first(self) -> int:
+        """The number of the first entry that is kept, or of the one that comes next."""
+        return self._forgotten + 1
+
+    @property
+    def readers(self) -> int:
+        """How many readers are open."""
+        return self._readers
+
+    @property
+    def position(self) -> str:
+        """The position of the last entry, as it stands on a wire."""
+        return f"{self.id}:{self.last}"
+
+    # -------------------------------------------------------------- writing
+
+    def append(self, event: Event) -> Entry:
+        """Add one event and return its entry. Raises `LogClosed` after the log's end."""
+        return self.extend((event,))[0]
+
+    def extend(self, events: Iterable[Event]) -> list[Entry]:
+        """Add events that follow each other. Raises `LogClosed` after the log's end."""
+        with self._lock:
+            if self.closed is not None:
+                raise LogClosed(f"this log is closed ({self.closed}): nothing can be added")
+            at_ms, seq = (self._began_ns + monotonic_ns()) // 1_000_000, self.last
+            entries: list[Entry] = []
+            for event in events:
+                seq += 1
+                entry = Entry(seq=seq, at_ms=at_ms, event=event)
+                slot = _Slot(entry)
+                self.bytes += slot.bytes
+                self._kept.append(slot)
+                entries.append(entry)
+            if len(self._kept) > self._max_entries or self.bytes > self._max_bytes:
+                self._forget()
+            waiting, self._waiting = self._waiting, []
+        for reader in waiting:
+            reader.wake()
+        return entries
+
+    def close(self, reason: str) -> None:
+        """End the log: readers get what is left, then they end. Without effect the second time."""
+        with self._lock:
+            self.closed = self.closed or reason
+            waiting, self._waiting = self._waiting, []
+        for reader in waiting:
+            reader.wake()
+
+    def _forget(self) -> None:
+        """Drop the oldest entries, an eighth of the limit at a time: so each one costs next to nothing."""
+        keep, size, least = len(self._kept), self.bytes, 1  # the newest entry stays, whatever it takes
+        entries_goal, bytes_goal = self._max_entries * 7 // 8, self._max_bytes * 7 // 8
+        at = 0
+        while keep > least and (keep > entries_goal or size > bytes_goal):
+            size -= self._kept[at].bytes
+            at, keep = at + 1, keep - 1
+        del self._kept[:at]
+        self._forgotten, self.bytes = self._forgotten + at, size
+
+    # -------------------------------------------------------------- reading
+
+    def subscribe(self, after: int | str | None = None, *, join_over: int = JOIN_OVER) -> Reader:
+        """Return a reader of what comes after a position; `None` stands for the end, 0 for the beginning.
+
+        A position is a number of this log, or the text `<log id>:<number>`; `reader.reset` tells when it is none of
+        this log's, or has been forgotten. When more than `join_over` entries wait, the reader gets the deltas of
+        each part joined. Raises `UsageError` for what cannot be a position.
+        """
+        after, foreign = self._number(after)
+        reset: ResetReason | None = None
+        if foreign or after > self.last:
+            after, reset = self._forgotten, "foreign"
+        elif after < self._forgotten:
+            after, reset = self._forgotten, "forgotten"
+        return Reader(self, after, reset, join_over)
+
+    def _number(self, position: int | str | None) -> tuple[int, bool]:
+        """Return a position's number, and whether it is one of another log."""
+        if position is None:
+            return self.last, False
+        if isinstance(position, int):
+            number, id = str(int(position)), self.id
+        else:
+            id, _, number = position.rpartition(":")
+        if not (number.isascii() and number.isdigit()) or len(number) > 18 or not id:
+            raise UsageError(f"position came as {position!r:.80}: expected a number, or '<log id>:<number>'")
+        return int(number), id != self.id
+
+    def _after(self, seq: int) -> Sequence[_Slot]:
+        """Return what follows entry `seq`. Raises `ReaderTooSlow` when some of it is forgotten."""
+        if seq < self._forgotten:
+            raise ReaderTooSlow(
+                f"this reader stands at {self.id}:{seq}, but the log begins after {self.id}:{self._forgotten} now: "
+                "read faster, or begin anew with history()",
+                position=f"{self.id}:{seq}",
+            )
+        return self._kept[seq - self._forgotten :]
+
+    def wait(self, reader: Reader, seq: int) -> bool:
+        """Have a reader woken by what comes after `seq`; False when it has come, or nothing will."""
+        with self._lock:
+            if self.closed is not None or self.last > seq:
+                return False
+            self._waiting.append(reader)
+            return True
+
+    def leave(self, reader: Reader) -> None:
+        """Forget a reader that waits no more."""
+        with self._lock:
+            self._waiting = [other for other in self._waiting if other is not reader]
+
+    def take(self, seq: int) -> Sequence[_Slot]:
+        """What follows entry `seq` now. Raises `ReaderTooSlow`."""
+        with self._lock:
+            return self._after(seq)
+
+    def count_reader(self, change: int) -> None:
+        """Count a reader in or out."""
+        with self._lock:
+            self._readers += change
+
+
+class Reader:
+    """Reads a log from a position on: `async for entry in reader`. Ends when the log does, or with `close()`.
+
+    `reset` says that what was asked for is not there. `position` is where the reader stands, `closed` why it ended.
+    One task reads at a time. Raises `ReaderTooSlow`, whose `position` is where it stands, when its next entry is
+    forgotten.
+    """
+
+    def __init__(self, log: Log, after: int, reset: ResetReason | None, join_over: int) -> None:
+        self._log, self._seq, self._join_over = log, after, join_over
+        self.reset = Reset(reason=reset, position=self.position) if reset is not None else None
+        self.closed: str | None = None
+        self._batch: Iterator[_Slot] = iter(())
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken: asyncio.Future[None] | None = None
+        log.count_reader(1)
+
+    @property
+    def position(self) -> str:
+        """The position of the last entry that was read."""
+        return f"{self._log.id}:{self._seq}"
+
+    def __aiter__(self) -> AsyncIterator[Entry]:
+        return self
+
+    async def __anext__(self) -> Entry:
+        return (await self._next()).entry
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Yield the entries as JSON lines without their line break. Each is encoded once for all readers of the log."""
+        while True:
+            try:
+                slot = await self._next()
+            except StopAsyncIteration:
+                return
+            yield slot.line()
+
+    def close(self) -> None:
+        """End the reader; what waits for it is let go."""
+        if self.closed is None:
+            self.closed = "closed by its reader"
+            self._log.leave(self)
+            self._log.count_reader(-1)
+            self.wake()
+
+    async def __aenter__(self) -> Reader:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:  # a reader that nobody holds must not keep its session from being evicted
+        if self.closed is None:
+            self._log.count_reader(-1)
+
+    async def _next(self) -> _Slot:
+        while self.closed is None:
+            slot = next(self._batch, None)
+            if slot is not None:
+                self._seq = slot.entry.seq
+                return slot
+            waiting = self._log.take(self._seq)
+            if waiting:
+                self._batch = iter(_joined(waiting) if len(waiting) > self._join_over else waiting)
+            elif self._log.closed is not None:
+                closed, self.closed = self._log.closed, "ended"
+                self._log.count_reader(-1)
+                self.closed = closed
+            else:
+                await self._wait()
+        raise StopAsyncIteration
+
+    async def _wait(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._woken = self._loop.create_future()
+        try:
+            if self._log.wait(self, self._seq):
+                await self._woken
+        finally:
+            self._log.leave(self)
+
+    def wake(self) -> None:
+        """Let the reader look again; called from any thread."""
+        loop, woken = self._loop, self._woken
+        if loop is None or woken is None:
+            return
+        if _runs(loop):
+            _wake(woken)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(_wake, woken)
+
+
+def _runs(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this thread runs that loop."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
+
+
+# ------------------------------------------------------------------ what is kept of an entry
+
+
+class _Slot:
+    """An entry, what it takes in memory, and its JSON once somebody has asked for it."""
+
+    __slots__ = ("_line", "bytes", "entry")
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        event = entry.event
+        self._line: bytes | None = None
+        # Deltas are many and small; of the others each may hold a value of any size, which only its JSON tells.
+        self.bytes = _ENTRY_BYTES + len(_delta_text(event) if isinstance(event, _DELTAS) else self.line())
+
+    def line(self) -> bytes:
+        if self._line is None:
+            self._line = encode_entry(self.entry)
+        return self._line
+
+
+def _delta_text(delta: TextDelta | ReasoningDelta | ToolCallDelta) -> str:
+    return delta.args if isinstance(delta, ToolCallDelta) else delta.text
+
+
+def _joined(slots: Iterable[_Slot]) -> Iterator[_Slot]:
+    """Join neighbouring deltas of one part; the number and time are those of the last one."""
+    run: list[Entry] = []
+    for slot in slots:
+        event = slot.entry.event
+        if run and not (type(event) is type(run[0].event) and _part(event) == _part(run[0].event)):
+            yield _join(run)
+            run = []
+        if isinstance(event, _DELTAS):
+            run.append(slot.entry)
+        else:
+            yield slot
+    if run:
+        yield _join(run)
+
+
+_part: Callable[[Event], str] = lambda event: getattr(event, "id", "")  # noqa: E731
+
+
+def _join(run: Sequence[Entry]) -> _Slot:
+    last = run[-1]
+    if len(run) == 1:
+        return _Slot(last)
+    deltas = [entry.event for entry in run]
+    text = "".join(_delta_text(delta) for delta in deltas if isinstance(delta, _DELTAS))
+    name = "args" if isinstance(last.event, ToolCallDelta) else "text"
+    return _Slot(Entry(seq=last.seq, at_ms=last.at_ms, event=msgspec.structs.replace(last.event, **{name: text})))

@@ -1,0 +1,558 @@
+"""Knows what may be done with one thread: send, answer, go on, stop, read, go back. One turn at a time.
+
+Each turn waits for the end of the one before it, so that an old turn never speaks after, or over, a new one. Whether
+a turn may begin is decided when its time has come: only then is it known which questions are open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
+
+import msgspec
+from langgraph.types import Command
+
+from langwire.core.interrupts import BREAKPOINT, read_interrupt, resume_map
+from langwire.core.transcript import Transcript
+from langwire.errors import (
+    AlreadyAnswered,
+    AlreadySubmitted,
+    InterruptOpen,
+    InvalidDecision,
+    InvalidInput,
+    TurnRunning,
+    UnknownThread,
+    UnknownTurn,
+    UsageError,
+)
+from langwire.events import ErrorInfo, Event, Interrupt, MessagesRemoved, Outcome, TurnEnd
+from langwire.sessions import graph as graphs
+from langwire.sessions._answers import answers_by_text, decisions_of
+from langwire.sessions._inputs import read_input, title_of
+from langwire.sessions._past import go_back, point_before, retold, snapshot_of
+from langwire.sessions.log import Log, Reader
+from langwire.sessions.store import Answer, SessionRecord
+from langwire.sessions.turn import Rules, Turn
+
+if TYPE_CHECKING:
+    from langwire.sessions.adapter import SessionAdapter
+
+WhenBusy: TypeAlias = Literal["reject", "enqueue", "replace"]
+WhenInterrupted: TypeAlias = Literal["reject", "answer", "drop"]
+
+T = TypeVar("T")
+
+MAX_WAITING = 32
+"""How many turns may wait for their turn in a session."""
+
+
+class SessionState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a thread stands.
+
+    `running` is the id of the turn that runs here, `waiting` how many wait. `unfinished` says that the last turn
+    began in another process, and that no end of it has been kept: it runs there, or died with it. `outcome` and
+    `error` are those of the last turn that ended. `interrupts` are the questions that wait for an answer, `next` the
+    nodes that would run next, `values` the graph's state. `position` is where the log ends.
+    """
+
+    thread_id: str
+    running: str | None
+    waiting: int
+    unfinished: bool
+    outcome: Outcome | None
+    error: ErrorInfo | None
+    interrupts: tuple[Interrupt, ...]
+    next: tuple[str, ...]
+    checkpoint_id: str | None
+    values: Any
+    position: str
+    owner: str | None = None
+    title: str | None = None
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """What a thread holds, from its checkpoint: as events of one turn, and folded.
+
+    `position` is where the log goes on from it: a reader that subscribes there misses nothing and gets nothing twice.
+    """
+
+    events: list[Event]
+    transcript: Transcript
+    position: str
+
+
+class Session:
+    """One thread of an adapter's graph. Made by `SessionAdapter.get`.
+
+    `outcome`, `error` and `interrupts` are those of its last turn, None and empty while that one runs. After a restart
+    they are known from `state()` on.
+    """
+
+    def __init__(self, adapter: SessionAdapter, thread_id: str) -> None:
+        self.thread_id = thread_id
+        self.log = Log(max_entries=adapter.options.max_entries, max_bytes=adapter.options.max_log_bytes)
+        self._adapter, self._options = adapter, adapter.options
+        self._turns: list[Turn] = []
+        """The turns that have not ended, in their order; the last one that has begun before them is `turn`."""
+        self.turn: Turn | None = None
+        """The turn that runs, or the last one that has."""
+        self._asking: Turn | None = None
+        """The last turn that was admitted: its questions are the open ones."""
+        self._record: SessionRecord | None = None
+        self._pending: tuple[Interrupt, ...] = ()
+        self._taken: dict[str, Turn] = {}
+        self._moving = False
+
+    # -------------------------------------------------------------- reading
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the last turn ended; None while one runs."""
+        if self.turn is not None:
+            return self.turn.outcome
+        return self._record.outcome if self._record is not None else None
+
+    @property
+    def error(self) -> ErrorInfo | None:
+        """Why the last turn failed, safe to show anyone."""
+        if self.turn is not None:
+            return self.turn.error
+        return self._record.error if self._record is not None else None
+
+    @property
+    def interrupts(self) -> tuple[Interrupt, ...]:
+        """The questions that wait for an answer."""
+        return self._asking.interrupts if self._asking is not None else self._pending
+
+    @property
+    def idle(self) -> bool:
+        """Whether no turn runs or waits."""
+        return not self._moving and all(turn.state == "ended" for turn in self._turns)
+
+    def subscribe(self, after: int | str | None = None) -> Reader:
+        """Return a reader of the thread's log, from a position on: see `Log.subscribe`."""
+        self._adapter.keep(self)
+        return self.log.subscribe(after)
+
+    async def history(self) -> History:
+        """Return what the thread holds by its checkpoint, whoever said it, up to the turn that runs.
+
+        A page is rebuilt from it after a restart: `subscribe(history.position)` then goes on. Raises `UnknownThread`.
+        """
+        while True:
+            turn, position = self.turn, self.log.position
+            running = turn is not None and turn.state == "running" and turn.first is not None
+            config = self._config()
+            if turn is not None and running and turn.first is not None and turn.first > self.log.first - 1:
+                position = f"{self.log.id}:{turn.first - 1}"
+                config["configurable"]["checkpoint_id"] = turn.checkpoint_before
+            unread = running and turn is not None and turn.checkpoint_before is None
+            snapshot = None if unread else await snapshot_of(self._options.graph, config)
+            if self.turn is turn:  # else a turn has begun, and this may hold some of it
+                break
+        if snapshot is None and self.log.last == 0:
+            await self._known()
+        return self._history(snapshot, position)
+
+    def _history(self, snapshot: Any, position: str) -> History:
+        events = retold(snapshot, self.thread_id)
+        end = events[-1]
+        if isinstance(end, TurnEnd) and self.outcome in ("error", "cancelled", "timeout"):
+            # A checkpoint cannot tell a run that was stopped from one that waits at a breakpoint.
+            events = [event for event in events if not (isinstance(event, Interrupt) and event.id == BREAKPOINT)]
+            open = tuple(id for id in end.interrupts if id != BREAKPOINT)
+            events[-1] = msgspec.structs.replace(end, outcome=self.outcome, error=self.error, interrupts=open)
+        if self._options.redactor is not None:
+            redaction = self._options.redactor.begin()
+            events = [told for event in events for told in redaction.feed(event)]
+        return History(events=events, transcript=Transcript.of(events), position=position)
+
+    async def state(self) -> SessionState:
+        """Return where the thread stands, by its record and its checkpoint. Raises `UnknownThread`."""
+        snapshot = await snapshot_of(self._options.graph, self._config())
+        record = self._record = await self._options.store.get(self.thread_id)
+        if snapshot is None and record is None and self.log.last == 0:
+            raise self._unknown()
+        standing = graphs.standing_of(snapshot)
+        unfinished = record is not None and record.running and record.instance != self._adapter.instance
+        answered = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        asked = tuple(question for question in _questions(standing) if question.id not in answered)
+        if not self._running():
+            self._pending = asked
+        values = snapshot.values if snapshot is not None else None
+        if self._options.redactor is not None:
+            values, _ = self._options.redactor.redact(values)
+        return SessionState(
+            thread_id=self.thread_id,
+            running=running.id if (running := self._running()) is not None else None,
+            waiting=max(0, len(self._unended()) - 1),
+            unfinished=unfinished,
+            outcome=self.outcome,
+            error=self.error,
+            interrupts=asked,
+            next=tuple(snapshot.next) if snapshot is not None else (),
+            checkpoint_id=standing.checkpoint_id,
+            values=values,
+            position=self.log.position,
+            owner=record.owner if record is not None else None,
+            title=record.title if record is not None else None,
+        )
+
+    async def _known(self) -> None:
+        if await self._options.store.get(self.thread_id) is None:
+            raise self._unknown()
+
+    def _unknown(self) -> UnknownThread:
+        return UnknownThread(f"nothing is known of thread {self.thread_id!r:.200}: nothing has been sent to it")
+
+    # -------------------------------------------------------------- turns
+
+    async def submit(
+        self,
+        input: Any,
+        *,
+        context_lines: Sequence[str] = (),
+        client_message_id: str | None = None,
+        principal: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        when_busy: WhenBusy | None = None,
+        when_interrupted: WhenInterrupted | None = None,
+        **kwargs: Any,
+    ) -> Turn:
+        """Send something to the agent; return its turn once it has begun, or waits for others (`enqueue`).
+
+        `input` is a text, the content blocks of a message, messages, or whatever else the graph takes.
+        `context_lines` are for the model, apart from the text. A `client_message_id` that was taken before starts
+        nothing: the same turn is returned again. `principal` is who asks. `config` and further keywords (`context`,
+        `durability`, …) go to the graph.
+
+        `when_busy` says what happens while a turn runs: `reject` it, `enqueue` behind the others, or `replace` them,
+        which are stopped first. `when_interrupted` says what happens while a question is open: `reject`, `answer` it
+        with the text, or `drop` it. Both default to those of the adapter.
+
+        Raises `InvalidInput`, `InputTooLarge`, `TurnRunning`, `InterruptOpen`, `AlreadySubmitted` (by a turn of which
+        nothing but its id is known any more), `TooManyTurns`, `SessionsClosed`.
+        """
+        taken = self._taken.get(client_message_id or "")
+        if taken is None:
+            policy: WhenInterrupted = _one_of(when_interrupted or self._options.when_interrupted, _WHEN_INTERRUPTED)
+            call = self._call(read_input(input, context_lines, self._options.max_input_bytes), config, kwargs)
+
+            async def admit(turn: Turn, before: graphs.Standing) -> graphs.Call:
+                await self._refuse_repeated(client_message_id, turn)
+                admitted = await self._answer_or_drop(turn, call, before, input, policy)
+                await self._record_begin(turn, title_of(input), client_message_id)
+                return admitted
+
+            taken = self._begin(call, admit, when_busy, principal)
+            if client_message_id is not None:
+                self._taken[client_message_id] = taken
+        return await self._begun(taken)
+
+    async def resume(
+        self,
+        answers: Mapping[str, Any],
+        *,
+        partial: bool = False,
+        decided_by: str | None = None,
+        principal: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        when_busy: WhenBusy | None = None,
+        **kwargs: Any,
+    ) -> Turn:
+        """Answer open questions, each exactly once; return the turn that goes on with the answers.
+
+        `answers` maps an interrupt's id to a decision (`approve`, `edit`, `reject`, `respond`), a list of them, one
+        for each action, or a plain value. All open questions are answered, unless `partial`: then the others are
+        asked again. `decided_by` is kept with the answer.
+
+        Raises `AlreadyAnswered` when somebody was faster, `InvalidDecision` for what does not fit or is not open, and
+        what `submit` raises.
+        """
+        call = self._call(Command(resume={}), config, kwargs)
+
+        async def admit(turn: Turn, before: graphs.Standing) -> graphs.Call:
+            admitted = await self._answered(turn, call, before, answers, partial=partial, decided_by=decided_by)
+            await self._record_begin(turn)
+            return admitted
+
+        return await self._begun(self._begin(call, admit, when_busy, principal))
+
+    async def continue_(
+        self,
+        *,
+        principal: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        when_busy: WhenBusy | None = None,
+        **kwargs: Any,
+    ) -> Turn:
+        """Go on from where the thread stands: after a breakpoint, an error, a cancel, a crash, or a `fork`.
+
+        Answers that were given to a turn which died before it took them are given again. Raises `InvalidInput`
+        for a thread that holds nothing, and what `submit` raises.
+        """
+        call = self._call(None, config, kwargs)
+
+        async def admit(turn: Turn, before: graphs.Standing) -> graphs.Call:
+            if before.checkpoint_id is None:
+                raise InvalidInput(
+                    f"thread {self.thread_id!r:.200} holds nothing to go on with: submit() something first"
+                )
+            kept = await self._kept_answers(before)
+            await self._record_begin(turn)
+            return call if not kept else call.with_input(Command(resume=kept), "resume")
+
+        return await self._begun(self._begin(call, admit, when_busy, principal))
+
+    async def cancel(self, reason: str | None = None, *, turn_id: str | None = None, wait: float = 5.0) -> bool:
+        """Stop the turn that runs, or the one with this id: see `Turn.cancel`. True when none runs.
+
+        Raises `UnknownTurn` when no turn with this id runs or waits, or has just ended.
+        """
+        unended = self._unended()
+        chosen = [turn for turn in unended if turn_id in (None, turn.id)]
+        if not chosen and turn_id is not None and (self.turn is None or self.turn.id != turn_id):
+            raise UnknownTurn(f"turn {turn_id!r:.80} does not run on thread {self.thread_id!r:.200}")
+        return await chosen[0].cancel(reason, wait=wait) if chosen else True
+
+    async def fork(self, point: str) -> str | None:
+        """Go back to a checkpoint, or to just before a message; return the new checkpoint's id.
+
+        To regenerate an answer, `fork` at its message id and `continue_()`; to edit a message, `fork` at its id and
+        `submit` the new one. What came after stays in the checkpointer. Raises `UnknownPoint` and `TurnRunning`.
+        """
+        self._adapter.check_open()
+        self._refuse_busy()
+        self._moving = True
+        try:
+            config, graph = self._config(), self._options.graph
+            snapshot, lost = await point_before(graph, config, point)
+            checkpoint_id = await go_back(graph, config, snapshot)
+            self._asking, self._pending = None, ()
+            if lost:
+                self.log.append(MessagesRemoved(ids=lost))
+        finally:
+            self._moving = False
+        return checkpoint_id
+
+    async def shut(self, reason: str) -> bool:
+        """Stop all turns, those that wait as well; return whether they have stopped."""
+        turns = list(self._unended())
+        for turn in turns:
+            turn.stop(reason)
+        return all([await turn.cancel(reason) for turn in reversed(turns)])
+
+    # -------------------------------------------------------------- one turn at a time
+
+    def _unended(self) -> list[Turn]:
+        self._turns = [turn for turn in self._turns if turn.state != "ended"]
+        self._taken = {id: turn for id, turn in self._taken.items() if turn in self._turns or turn is self.turn}
+        return self._turns
+
+    def _running(self) -> Turn | None:
+        return next((turn for turn in self._unended() if turn.state == "running"), None)
+
+    def _refuse_busy(self) -> None:
+        if self._moving:
+            raise TurnRunning(f"thread {self.thread_id!r:.200} goes back to an earlier point: send this again then")
+        unended = self._unended()
+        if unended:
+            first = unended[0]
+            does = "has been stopped, but its code still runs" if first.state == "ending" else "runs"
+            raise TurnRunning(
+                f"turn {first.id} of thread {self.thread_id!r:.200} {does}: wait for it, or send with "
+                "when_busy='enqueue' or 'replace'"
+            )
+
+    def _begin(self, call: graphs.Call, admit: Admit, when_busy: WhenBusy | None, principal: str | None) -> Turn:
+        """Make a turn, behind those that have not ended."""
+        self._adapter.check_open()
+        policy: WhenBusy = _one_of(when_busy or self._options.when_busy, _WHEN_BUSY)
+        unended = self._unended()
+        if policy == "reject" or self._moving:
+            self._refuse_busy()
+        if len(unended) > MAX_WAITING:
+            raise TurnRunning(f"{len(unended)} turns run or wait on thread {self.thread_id!r:.200}: expected fewer")
+        if policy == "replace":
+            for turn in unended:
+                turn.stop("replaced by a newer turn")
+        options = self._options
+        turn = Turn(
+            call,
+            self.log,
+            Rules(
+                admit=admit,
+                settle=self._settle,
+                middleware=options.middleware,
+                redactor=options.redactor,
+                timeout=options.timeout,
+                idle_timeout=options.idle_timeout,
+            ),
+            thread_id=self.thread_id,
+            after=unended[-1] if unended else None,
+            queued=bool(unended) and policy == "enqueue",
+            principal=principal,
+        )
+        self._turns.append(turn)
+        self._adapter.keep(self)
+        return turn
+
+    async def _begun(self, turn: Turn) -> Turn:
+        if not turn.queued:
+            await turn.begun()
+        return turn
+
+    def _call(self, input: Any, config: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> graphs.Call:
+        options = self._options
+        return graphs.prepare(
+            options.graph,
+            input,
+            self._config(config),
+            state=options.state,
+            modes=options.modes,
+            skip_tools=options.skip_tools,
+            extractors=options.extractors,
+            kwargs=kwargs,
+        )
+
+    def _config(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        own: dict[str, Any] = {**(self._options.config or {}), **(config or {})}
+        configurable: dict[str, Any] = {}
+        for given in (self._options.config, config):
+            configurable.update((given or {}).get("configurable") or {})
+        return {**own, "configurable": {**configurable, "thread_id": self.thread_id}}
+
+    # -------------------------------------------------------------- admitting a turn
+
+    async def _record_begin(self, turn: Turn, title: str | None = None, client_message_id: str | None = None) -> None:
+        try:
+            await self._options.store.begin_turn(
+                self.thread_id,
+                turn.id,
+                instance=self._adapter.instance,
+                owner=turn.principal,
+                title=title,
+                client_message_id=client_message_id,
+            )
+        except BaseException:
+            await self._options.store.withdraw(self.thread_id, turn.id)
+            raise
+        self.turn = self._asking = turn
+
+    async def _refuse_repeated(self, client_message_id: str | None, turn: Turn) -> None:
+        record = await self._options.store.get(self.thread_id)
+        taken = dict(record.client_message_ids) if record is not None else {}
+        if client_message_id in taken:
+            raise AlreadySubmitted(
+                f"message {client_message_id!r:.80} was taken by turn {taken[client_message_id]}: nothing was sent",
+                turn_id=taken[client_message_id],
+            )
+
+    async def _answer_or_drop(
+        self, turn: Turn, call: graphs.Call, before: graphs.Standing, input: Any, policy: WhenInterrupted
+    ) -> graphs.Call:
+        """A message has come: refuse it, or make it the answer, while a question is open."""
+        questions = _questions(before)
+        at_breakpoint = self.outcome == "interrupted" and bool(before.paused)
+        if policy == "drop" or not (questions or at_breakpoint):
+            return call
+        if policy == "answer" and questions:
+            answers = answers_by_text(questions, input)
+            return await self._answered(turn, call, before, answers, partial=False, decided_by=turn.principal)
+        waiting = ", ".join(question.id for question in questions) or BREAKPOINT
+        raise InterruptOpen(
+            f"thread {self.thread_id!r:.200} waits for an answer to {waiting}: resume() it, or send with "
+            "when_interrupted='answer' or 'drop'"
+        )
+
+    async def _answered(
+        self,
+        turn: Turn,
+        call: graphs.Call,
+        before: graphs.Standing,
+        answers: Mapping[str, Any],
+        *,
+        partial: bool,
+        decided_by: str | None,
+    ) -> graphs.Call:
+        """Take answers, once and for all, and return the call that brings them to the graph."""
+        store, questions = self._options.store, _questions(before)
+        record = await store.get(self.thread_id)
+        self._refuse_late(record, questions, answers)
+        values = resume_map(questions, answers)
+        left = [question.id for question in questions if question.id not in values]
+        if left and not partial:
+            raise InvalidDecision(
+                f"{len(values)} of {len(questions)} open questions were answered: answer {', '.join(left)} too, or "
+                "send with partial=True to go on without"
+            )
+        asked = (record.asked if record is not None else None) or before.checkpoint_id or turn.id
+        taken = [
+            Answer(
+                asked=asked,
+                interrupt_id=id,
+                turn_id=turn.id,
+                value=value,
+                decisions=decisions_of(value),
+                decided_by=decided_by,
+            )
+            for id, value in values.items()
+        ]
+        refused = await store.answer(self.thread_id, taken)
+        if refused:
+            raise AlreadyAnswered(f"interrupt {', '.join(refused)} has been answered already: nothing was sent")
+        return call.with_input(Command(resume=values), "resume")
+
+    def _refuse_late(
+        self, record: SessionRecord | None, questions: Sequence[Interrupt], answers: Mapping[str, Any]
+    ) -> None:
+        """Refuse an answer to what has been answered, with who did it; say how to go on where that run has died."""
+        open = {question.id for question in questions}
+        for answer in record.answers if record is not None else ():
+            if answer.interrupt_id in answers:
+                goes_on = (
+                    "; the run died before it was over: continue_() goes on" if answer.interrupt_id in open else ""
+                )
+                raise AlreadyAnswered(
+                    f"interrupt {answer.interrupt_id!r} was answered by {answer.decided_by or 'somebody'}{goes_on}"
+                )
+        if not questions:
+            raise InvalidDecision(f"nothing is open on thread {self.thread_id!r:.200}: there is nothing to answer")
+
+    async def _kept_answers(self, before: graphs.Standing) -> dict[str, Any]:
+        """Return the answers to open questions that a turn took which died before the graph had them."""
+        record = await self._options.store.get(self.thread_id)
+        open = {question.id for question in _questions(before)}
+        kept = [answer for answer in (record.answers if record is not None else ()) if answer.interrupt_id in open]
+        for answer in kept:
+            if answer.value is msgspec.UNSET:  # it cannot be given again: the question has to be asked again
+                await self._options.store.withdraw(self.thread_id, answer.turn_id)
+        return {answer.interrupt_id: answer.value for answer in kept if answer.value is not msgspec.UNSET}
+
+    async def _settle(self, turn: Turn, end: TurnEnd) -> None:
+        """Keep how a turn ended. One that was never admitted leaves the questions open that were."""
+        store, asked = self._options.store, bool(end.interrupts)
+        if self._asking is not turn:
+            self.turn = turn
+            record = await store.get(self.thread_id)
+            if record is not None and record.running:  # in another process: this one is nothing to it
+                return
+            asked = record is not None and record.asked is not None
+            await store.begin_turn(self.thread_id, turn.id, instance=self._adapter.instance, owner=turn.principal)
+        await store.end_turn(self.thread_id, turn.id, outcome=end.outcome, error=end.error, asked=asked)
+
+
+Admit: TypeAlias = Callable[[Turn, graphs.Standing], Awaitable[graphs.Call]]
+
+_WHEN_BUSY: tuple[WhenBusy, ...] = get_args(WhenBusy)
+_WHEN_INTERRUPTED: tuple[WhenInterrupted, ...] = get_args(WhenInterrupted)
+
+
+def _one_of(given: Any, words: Sequence[T]) -> T:
+    if given not in words:
+        raise UsageError(f"{given!r:.80} came as a policy: expected one of {', '.join(map(str, words))}")
+    return given
+
+
+def _questions(standing: graphs.Standing) -> list[Interrupt]:
+    return [read_interrupt(raw, (), standing.open_calls) for raw in standing.open_interrupts or ()]
