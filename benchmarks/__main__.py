@@ -12,12 +12,15 @@ from platform import python_version
 
 import msgspec
 
+from benchmarks import costs
 from benchmarks.comparison import Row, compare
-from benchmarks.costs import COSTS, Cost
+from benchmarks.costs import Cost
 from benchmarks.peer import MISSING, Peer, library, version
+from benchmarks.sessions import sessions
 from benchmarks.streams import STREAMS
 from benchmarks.table import COSTS_HEADER, STREAMS_HEADER, aligned, cost_cells, markdown, stream_cells
 
+COSTS = {**costs.COSTS, "sessions": sessions}
 _NAMES = [*STREAMS, *COSTS]
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from langwire.sessions.graph import resume_command as resume_command
     from langwire.sessions.graph import run as run
     from langwire.sessions.graph import stream as stream
+    from langwire.sessions.middleware import limit_turns as limit_turns
+    from langwire.sessions.otel import trace_turns as trace_turns
     from langwire.sessions.session import Session as Session
     from langwire.sessions.sqlite import sqlite_sessions as sqlite_sessions
     from langwire.sessions.sqlite_store import SQLiteSessionStore as SQLiteSessionStore
@@ -59,12 +61,14 @@ _HOMES = {
     "decode": "langwire.core.codec",
     "edit": "langwire.core.interrupts",
     "encode": "langwire.core.codec",
+    "limit_turns": "langwire.sessions.middleware",
     "reject": "langwire.core.interrupts",
     "respond": "langwire.core.interrupts",
     "resume_command": "langwire.sessions.graph",
     "run": "langwire.sessions.graph",
     "sqlite_sessions": "langwire.sessions.sqlite",
     "stream": "langwire.sessions.graph",
+    "trace_turns": "langwire.sessions.otel",
 }
 
 __all__ = [
@@ -89,12 +93,14 @@ __all__ = [
     "decode",
     "edit",
     "encode",
+    "limit_turns",
     "reject",
     "respond",
     "resume_command",
     "run",
     "sqlite_sessions",
     "stream",
+    "trace_turns",
 ]
 
 

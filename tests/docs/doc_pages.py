@@ -22,7 +22,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ def run_page(path: Path, folder: Path) -> None:
     (folder / "my_agent.py").write_text(_MY_AGENT, "utf-8")
     names: dict[str, Any] = {"__name__": "page", "agent": agents.build_assistant(0)}
     printed = ""
-    with asyncio.Runner() as loop:
+    with chdir(folder), asyncio.Runner() as loop:
         for block in blocks_of(path.read_text("utf-8")):
             if block.agent is not None:
                 names["agent"] = getattr(agents, f"build_{block.agent}")(0)

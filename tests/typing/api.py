@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_type
 
 import langwire
-from langwire import StreamParser, Transcript, approve, edit, reject, respond, resume_command
+from langwire import StreamParser, TurnResult, approve, edit, reject, respond, resume_command
 from langwire.adapters.plain import PlainAdapter
 from langwire.events import Entry, Event, Interrupt, TextDelta, ToolCallEnd, ToolResult, TurnEnd
 

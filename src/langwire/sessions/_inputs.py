@@ -29,7 +29,7 @@ def read_input(given: Any, context_lines: Sequence[str], max_bytes: int) -> Any:
     if isinstance(context_lines, str):
         raise InvalidInput("context_lines came as one string: expected a list of lines")
     messages = _messages(given)
-    size = len(msgspec.json.encode(jsonable(given if messages is None else messages)))
+    size = len(msgspec.json.encode(jsonable([given if messages is None else messages, *context_lines])))
     if size > max_bytes:
         raise InputTooLarge(f"an input of {size} bytes came: expected {max_bytes} at most (max_input_bytes)")
     if not context_lines:

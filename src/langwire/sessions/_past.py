@@ -17,7 +17,7 @@ from langwire.core._updates import messages_of
 from langwire.core.parser import StreamParser
 from langwire.errors import UnknownPoint, UnsupportedGraph
 from langwire.events import Event
-from langwire.sessions.graph import is_remote, is_unknown_there, standing_of
+from langwire.sessions.graph import is_remote, is_unknown_there, named_there, standing_of
 
 T = TypeVar("T")
 
@@ -29,6 +29,8 @@ _COPY = "__copy__"
 
 async def snapshot_of(graph: Any, config: Mapping[str, Any]) -> Any:
     """Return LangGraph's snapshot of a thread, at a checkpoint if the config names one; None where nothing is kept."""
+    if is_remote(graph):
+        config = {**config, "configurable": named_there(config["configurable"])}
     try:
         snapshot = await _either(lambda: graph.aget_state(config), lambda: graph.get_state(config))
     except Exception as error:
@@ -79,7 +81,11 @@ async def forget(graph: Any, thread_id: str) -> None:
     """Delete a thread's checkpoints. Raises `UnsupportedGraph` where the graph gives no way to."""
     client = getattr(graph, "client", None)
     if is_remote(graph) and client is not None:
-        await client.threads.delete(thread_id)
+        try:
+            await client.threads.delete(thread_id)
+        except Exception as error:
+            if not is_unknown_there(graph, error):
+                raise
         return
     saver = getattr(graph, "checkpointer", None)
     if saver is None or not hasattr(saver, "adelete_thread"):

@@ -17,7 +17,7 @@ from langwire.core.extractors import Extractor
 from langwire.errors import SessionsClosed, TurnRunning, UnknownThread, UnsupportedGraph, UsageError
 from langwire.events import Custom, Display, Entry, Event, Extracted, Progress, TaskUpdate
 from langwire.sessions._past import forget, snapshot_of
-from langwire.sessions.graph import ExtraMode, Graph, keeping_threads
+from langwire.sessions.graph import ExtraMode, Graph, is_remote, keeping_threads
 from langwire.sessions.log import MAX_BYTES, MAX_ENTRIES
 from langwire.sessions.session import Session, WhenBusy, WhenInterrupted
 from langwire.sessions.store import MemorySessionStore, Page, SessionStore, now_ms
@@ -162,13 +162,14 @@ class SessionAdapter:
         session = self.get(thread_id)
         if not await session.shut("the thread was deleted"):
             raise TurnRunning(f"a turn of thread {thread_id!r:.200} does not stop: delete it when it has ended")
-        config = {"configurable": {"thread_id": thread_id}}
-        snapshot = await snapshot_of(self.options.graph, config)
-        if snapshot is not None:
-            await forget(self.options.graph, thread_id)
-        known = await self.options.store.delete(thread_id)
-        if snapshot is None and not known and session.log.last == 0:
+        graph, store = self.options.graph, self.options.store
+        snapshot = await snapshot_of(graph, {"configurable": {"thread_id": thread_id}})
+        known = session.log.last > 0 or await store.get(thread_id) is not None
+        if snapshot is None and not known:
             raise UnknownThread(f"nothing is known of thread {thread_id!r:.200}")
+        if snapshot is not None or is_remote(graph):  # a server keeps what was sent before the first checkpoint, too
+            await forget(graph, thread_id)
+        await store.delete(thread_id)
         session.log.close("deleted")
         with self._lock:
             self._kept.pop(thread_id, None)

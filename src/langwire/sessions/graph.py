@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, closing
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from inspect import signature
 from itertools import count
 from time import time_ns
@@ -278,6 +278,7 @@ def prepare(
     modes: Sequence[ExtraMode] = (),
     skip_tools: Iterable[str] = (),
     extractors: Iterable[Extractor] | Extractor = BUILT_INS,
+    on_extractor_error: Callable[[ToolUse, Exception], None] | None = None,
     kwargs: Mapping[str, Any],
 ) -> Call:
     """Return how a graph is to be called. Raises `UnsupportedGraph`, `InvalidInput` or `UsageError`."""
@@ -291,7 +292,7 @@ def prepare(
         raise UsageError(
             f"{name}={given!r} is langwire's to choose: leave it out, or ask with modes=[…] and state=True"
         )
-    parameters = signature(graph.stream).parameters
+    parameters = _parameters(type(graph))
     unknown = sorted(kwargs.keys() - parameters.keys())
     if unknown and "durability" in parameters:  # a local graph, which would take the word and do nothing with it
         raise UsageError(f"unknown keyword {', '.join(unknown)}: expected one of {_named(parameters)}")
@@ -307,7 +308,7 @@ def prepare(
         cause=_cause(input),
         state=state,
         skip_tools=frozenset(skip_tools),
-        extractors=Extractors(extractors, on_error=_log_failed_extractor),
+        extractors=Extractors(extractors, on_error=on_extractor_error or _log_failed_extractor),
         kwargs=_declared(graph, kwargs),
     )
 
@@ -332,6 +333,12 @@ def _field_names(schema: Any) -> frozenset[str] | None:
             )
             return frozenset(keys or getattr(schema, attribute))
     return None
+
+
+@cache
+def _parameters(kind: type[Any]) -> Mapping[str, Any]:
+    """The parameters of a graph's `stream`; asked for at every turn."""
+    return {name: parameter for name, parameter in signature(kind.stream).parameters.items() if name != "self"}
 
 
 def _log_failed_extractor(use: ToolUse, error: Exception) -> None:
@@ -405,7 +412,7 @@ def _config_for(graph: Any, config: Any) -> dict[str, Any]:
     copied = dict(config or {})
     own: dict[str, Any] = getattr(graph, "config", None) or {}
     configurable: dict[str, Any] = {**(own.get("configurable") or {}), **(copied.get("configurable") or {})}
-    copied["configurable"] = configurable
+    copied["configurable"] = named_there(configurable) if is_remote(graph) else configurable
     if getattr(graph, "checkpointer", None) and not configurable.get("thread_id"):
         configurable["thread_id"] = str(uuid4())
     return copied
@@ -579,6 +586,14 @@ def is_unknown_there(graph: Any, error: Exception) -> bool:
 def is_remote(graph: Any) -> bool:
     """Whether the graph runs elsewhere."""
     return not hasattr(graph, "channels")
+
+
+def named_there(configurable: Mapping[str, Any]) -> dict[str, Any]:
+    """Name a checkpoint of a remote graph so that it can be read.
+
+    `RemoteGraph` needs the namespace back from the server, which answers what it was asked (langgraph 1.2.22).
+    """
+    return {"checkpoint_ns": "", **configurable} if configurable.get("checkpoint_id") else dict(configurable)
 
 
 def was_stopped_there(graph: Any, parser: StreamParser) -> bool:

@@ -11,8 +11,10 @@ of another log, or one that this log has forgotten, gets a `Reset`, and what is 
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from secrets import token_hex
 from time import monotonic_ns, time_ns
 from typing import Literal
@@ -21,7 +23,19 @@ import msgspec
 
 from langwire.core.codec import encode_entry
 from langwire.errors import LogClosed, ReaderTooSlow, UsageError
-from langwire.events import Entry, Event, ReasoningDelta, TextDelta, ToolCallDelta
+from langwire.events import (
+    Entry,
+    Event,
+    NodeEnd,
+    NodeStart,
+    ReasoningDelta,
+    ReasoningStart,
+    TextDelta,
+    TextEnd,
+    TextStart,
+    ToolCallDelta,
+    ToolCallStart,
+)
 
 MAX_ENTRIES = 20_000
 MAX_BYTES = 16 * 2**20
@@ -34,7 +48,10 @@ ResetReason = Literal["foreign", "forgotten"]
 
 _ENTRY_BYTES = 300
 """What an entry with an empty delta takes in memory, roughly."""
+_POSITION = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
 _DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
+_SMALL = frozenset({NodeEnd, NodeStart, ReasoningStart, TextEnd, TextStart, ToolCallStart})
+"""Events without a value of foreign make: ids and names."""
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +80,7 @@ class Log:
         """Why nothing more will come, or None."""
         self._max_entries, self._max_bytes = max_entries, max_bytes
         self._began_ns = time_ns() - monotonic_ns()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a reader inside of it
         self._kept: list[_Slot] = []
         self._forgotten = 0
         self._waiting: list[Reader] = []
@@ -105,8 +122,8 @@ class Log:
             for event in events:
                 seq += 1
                 entry = Entry(seq=seq, at_ms=at_ms, event=event)
-                slot = _Slot(entry)
-                self.bytes += slot.bytes
+                slot = _slot(entry)
+                self.bytes += slot.size
                 self._kept.append(slot)
                 entries.append(entry)
             if len(self._kept) > self._max_entries or self.bytes > self._max_bytes:
@@ -130,10 +147,12 @@ class Log:
         entries_goal, bytes_goal = self._max_entries * 7 // 8, self._max_bytes * 7 // 8
         at = 0
         while keep > least and (keep > entries_goal or size > bytes_goal):
-            size -= self._kept[at].bytes
+            size -= self._kept[at].size
             at, keep = at + 1, keep - 1
+        gone = self._kept[:at]  # lives until all is counted: what it holds may run code when it goes
         del self._kept[:at]
         self._forgotten, self.bytes = self._forgotten + at, size
+        del gone
 
     # -------------------------------------------------------------- reading
 
@@ -144,25 +163,25 @@ class Log:
         this log's, or has been forgotten. When more than `join_over` entries wait, the reader gets the deltas of
         each part joined. Raises `UsageError` for what cannot be a position.
         """
-        after, foreign = self._number(after)
+        number, foreign = self._number(after)
         reset: ResetReason | None = None
-        if foreign or after > self.last:
-            after, reset = self._forgotten, "foreign"
-        elif after < self._forgotten:
-            after, reset = self._forgotten, "forgotten"
-        return Reader(self, after, reset, join_over)
+        with self._lock:
+            if foreign or number > self.last:
+                number, reset = self._forgotten, "foreign"
+            elif number < self._forgotten:
+                number, reset = self._forgotten, "forgotten"
+        return Reader(self, number, reset, join_over)
 
     def _number(self, position: int | str | None) -> tuple[int, bool]:
         """Return a position's number, and whether it is one of another log."""
         if position is None:
             return self.last, False
-        if isinstance(position, int):
-            number, id = str(int(position)), self.id
-        else:
-            id, _, number = position.rpartition(":")
-        if not (number.isascii() and number.isdigit()) or len(number) > 18 or not id:
+        if isinstance(position, int) and 0 <= position < 10**18:
+            return position, False
+        found = _POSITION.fullmatch(position) if isinstance(position, str) else None
+        if found is None:
             raise UsageError(f"position came as {position!r:.80}: expected a number, or '<log id>:<number>'")
-        return int(number), id != self.id
+        return int(found[2]), found[1] != self.id
 
     def _after(self, seq: int) -> Sequence[_Slot]:
         """Return what follows entry `seq`. Raises `ReaderTooSlow` when some of it is forgotten."""
@@ -237,11 +256,14 @@ class Reader:
 
     def close(self) -> None:
         """End the reader; what waits for it is let go."""
+        self._end("closed by its reader")
+        self._log.leave(self)
+        self.wake()
+
+    def _end(self, reason: str) -> None:
         if self.closed is None:
-            self.closed = "closed by its reader"
-            self._log.leave(self)
+            self.closed = reason
             self._log.count_reader(-1)
-            self.wake()
 
     async def __aenter__(self) -> Reader:
         return self
@@ -259,13 +281,12 @@ class Reader:
             if slot is not None:
                 self._seq = slot.entry.seq
                 return slot
+            closed = self._log.closed  # looked at first: what was told before the end is taken
             waiting = self._log.take(self._seq)
             if waiting:
                 self._batch = iter(_joined(waiting) if len(waiting) > self._join_over else waiting)
-            elif self._log.closed is not None:
-                closed, self.closed = self._log.closed, "ended"
-                self._log.count_reader(-1)
-                self.closed = closed
+            elif closed is not None:
+                self._end(closed)
             else:
                 await self._wait()
         raise StopAsyncIteration
@@ -273,11 +294,12 @@ class Reader:
     async def _wait(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._woken = self._loop.create_future()
-        try:
-            if self._log.wait(self, self._seq):
+        if self._log.wait(self, self._seq):
+            try:
                 await self._woken
-        finally:
-            self._log.leave(self)
+            except BaseException:  # cancelled, or its loop is closed: else who has woken it has let it go
+                self._log.leave(self)
+                raise
 
     def wake(self) -> None:
         """Let the reader look again; called from any thread."""
@@ -286,8 +308,9 @@ class Reader:
             return
         if _runs(loop):
             _wake(woken)
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(_wake, woken)
+        else:
+            with suppress(RuntimeError):  # the loop is closed, nobody waits any more
+                loop.call_soon_threadsafe(_wake, woken)
 
 
 def _runs(loop: asyncio.AbstractEventLoop) -> bool:
@@ -306,22 +329,30 @@ def _wake(woken: asyncio.Future[None]) -> None:
 # ------------------------------------------------------------------ what is kept of an entry
 
 
-class _Slot:
+class _Slot(msgspec.Struct, gc=False):
     """An entry, what it takes in memory, and its JSON once somebody has asked for it."""
 
-    __slots__ = ("_line", "bytes", "entry")
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        event = entry.event
-        self._line: bytes | None = None
-        # Deltas are many and small; of the others each may hold a value of any size, which only its JSON tells.
-        self.bytes = _ENTRY_BYTES + len(_delta_text(event) if isinstance(event, _DELTAS) else self.line())
+    entry: Entry
+    size: int = _ENTRY_BYTES
+    json: bytes | None = None
 
     def line(self) -> bytes:
-        if self._line is None:
-            self._line = encode_entry(self.entry)
-        return self._line
+        if self.json is None:
+            self.json = encode_entry(self.entry)
+        return self.json
+
+
+def _slot(entry: Entry) -> _Slot:
+    event = entry.event
+    # Deltas are many and small; of the others each may hold a value of any size, which only its JSON tells.
+    if isinstance(event, TextDelta):
+        return _Slot(entry, _ENTRY_BYTES + len(event.text))
+    if isinstance(event, ReasoningDelta | ToolCallDelta):
+        return _Slot(entry, _ENTRY_BYTES + len(_delta_text(event)))
+    if type(event) in _SMALL:
+        return _Slot(entry, 2 * _ENTRY_BYTES)
+    json = encode_entry(entry)
+    return _Slot(entry, _ENTRY_BYTES + len(json), json)
 
 
 def _delta_text(delta: TextDelta | ReasoningDelta | ToolCallDelta) -> str:
@@ -350,8 +381,8 @@ _part: Callable[[Event], str] = lambda event: getattr(event, "id", "")  # noqa: 
 def _join(run: Sequence[Entry]) -> _Slot:
     last = run[-1]
     if len(run) == 1:
-        return _Slot(last)
+        return _slot(last)
     deltas = [entry.event for entry in run]
     text = "".join(_delta_text(delta) for delta in deltas if isinstance(delta, _DELTAS))
     name = "args" if isinstance(last.event, ToolCallDelta) else "text"
-    return _Slot(Entry(seq=last.seq, at_ms=last.at_ms, event=msgspec.structs.replace(last.event, **{name: text})))
+    return _slot(Entry(seq=last.seq, at_ms=last.at_ms, event=msgspec.structs.replace(last.event, **{name: text})))

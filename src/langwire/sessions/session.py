@@ -6,12 +6,16 @@ a turn may begin is decided when its time has come: only then is it known which 
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import msgspec
 from langgraph.types import Command
 
+from langwire.core.extractors import ToolUse
 from langwire.core.interrupts import BREAKPOINT, read_interrupt, resume_map
 from langwire.core.transcript import Transcript
 from langwire.errors import (
@@ -32,7 +36,7 @@ from langwire.sessions._inputs import read_input, title_of
 from langwire.sessions._past import go_back, point_before, retold, snapshot_of
 from langwire.sessions.log import Log, Reader
 from langwire.sessions.store import Answer, SessionRecord
-from langwire.sessions.turn import Rules, Turn
+from langwire.sessions.turn import Rules, Turn, report
 
 if TYPE_CHECKING:
     from langwire.sessions.adapter import SessionAdapter
@@ -150,18 +154,23 @@ class Session:
             snapshot = None if unread else await snapshot_of(self._options.graph, config)
             if self.turn is turn:  # else a turn has begun, and this may hold some of it
                 break
-        if snapshot is None and self.log.last == 0:
-            await self._known()
-        return self._history(snapshot, position)
+        record = await self._read_record()
+        if snapshot is None and record is None and self.log.last == 0:
+            raise self._unknown()
+        return self._history(snapshot, record, position)
 
-    def _history(self, snapshot: Any, position: str) -> History:
+    def _history(self, snapshot: Any, record: SessionRecord | None, position: str) -> History:
         events = retold(snapshot, self.thread_id)
+        closed = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        outcome = self.outcome
+        if outcome in ("error", "cancelled", "timeout"):
+            closed.add(BREAKPOINT)  # a checkpoint cannot tell a run that was stopped from one that waits there
+        events = [event for event in events if not (isinstance(event, Interrupt) and event.id in closed)]
         end = events[-1]
-        if isinstance(end, TurnEnd) and self.outcome in ("error", "cancelled", "timeout"):
-            # A checkpoint cannot tell a run that was stopped from one that waits at a breakpoint.
-            events = [event for event in events if not (isinstance(event, Interrupt) and event.id == BREAKPOINT)]
-            open = tuple(id for id in end.interrupts if id != BREAKPOINT)
-            events[-1] = msgspec.structs.replace(end, outcome=self.outcome, error=self.error, interrupts=open)
+        if isinstance(end, TurnEnd):
+            open = tuple(id for id in end.interrupts if id not in closed)
+            outcome = end.outcome if outcome is None or open else outcome
+            events[-1] = msgspec.structs.replace(end, outcome=outcome, error=self.error, interrupts=open)
         if self._options.redactor is not None:
             redaction = self._options.redactor.begin()
             events = [told for event in events for told in redaction.feed(event)]
@@ -170,7 +179,7 @@ class Session:
     async def state(self) -> SessionState:
         """Return where the thread stands, by its record and its checkpoint. Raises `UnknownThread`."""
         snapshot = await snapshot_of(self._options.graph, self._config())
-        record = self._record = await self._options.store.get(self.thread_id)
+        record = await self._read_record()
         if snapshot is None and record is None and self.log.last == 0:
             raise self._unknown()
         standing = graphs.standing_of(snapshot)
@@ -197,10 +206,6 @@ class Session:
             owner=record.owner if record is not None else None,
             title=record.title if record is not None else None,
         )
-
-    async def _known(self) -> None:
-        if await self._options.store.get(self.thread_id) is None:
-            raise self._unknown()
 
     def _unknown(self) -> UnknownThread:
         return UnknownThread(f"nothing is known of thread {self.thread_id!r:.200}: nothing has been sent to it")
@@ -234,20 +239,38 @@ class Session:
         nothing but its id is known any more), `TooManyTurns`, `SessionsClosed`.
         """
         taken = self._taken.get(client_message_id or "")
-        if taken is None:
-            policy: WhenInterrupted = _one_of(when_interrupted or self._options.when_interrupted, _WHEN_INTERRUPTED)
-            call = self._call(read_input(input, context_lines, self._options.max_input_bytes), config, kwargs)
+        if taken is not None:
+            return await self._begun(taken)
+        if isinstance(input, Command) and cast("Command[Any]", input).resume is not None:
+            raise InvalidInput("a Command with answers came: answer with resume(), which takes each answer once")
+        policy: WhenInterrupted = _one_of(when_interrupted or self._options.when_interrupted, _WHEN_INTERRUPTED)
+        given = read_input(input, context_lines, self._options.max_input_bytes)
+        unfit: InvalidInput | None = None
+        try:
+            call = self._call(given, config, kwargs)
+        except InvalidInput as error:
+            if policy != "answer":
+                raise
+            call, unfit = self._call(None, config, kwargs), error  # it may be an answer all the same
 
-            async def admit(turn: Turn, before: graphs.Standing) -> graphs.Call:
-                await self._refuse_repeated(client_message_id, turn)
-                admitted = await self._answer_or_drop(turn, call, before, input, policy)
-                await self._record_begin(turn, title_of(input), client_message_id)
-                return admitted
+        async def admit(turn: Turn, run: graphs.AsyncRun) -> tuple[graphs.Call, graphs.Standing]:
+            record = await self._read_record()
+            _refuse_repeated(record, client_message_id)
+            before = await run.before()
+            admitted = await self._answer_or_drop(turn, call, before, record, input, policy)
+            if admitted is call and unfit is not None:
+                raise unfit
+            await self._record_begin(turn, title_of(input), client_message_id)
+            return admitted, before
 
-            taken = self._begin(call, admit, when_busy, principal)
-            if client_message_id is not None:
-                self._taken[client_message_id] = taken
-        return await self._begun(taken)
+        turn = self._begin(call, admit, when_busy, principal)
+        if client_message_id is not None:
+            self._taken[client_message_id] = turn
+        try:
+            return await self._begun(turn)
+        except Exception:
+            self._taken.pop(client_message_id or "", None)  # it was refused: it may be sent again
+            raise
 
     async def resume(
         self,
@@ -271,10 +294,12 @@ class Session:
         """
         call = self._call(Command(resume={}), config, kwargs)
 
-        async def admit(turn: Turn, before: graphs.Standing) -> graphs.Call:
-            admitted = await self._answered(turn, call, before, answers, partial=partial, decided_by=decided_by)
+        async def admit(turn: Turn, run: graphs.AsyncRun) -> tuple[graphs.Call, graphs.Standing]:
+            # The record is read before the checkpoint: should somebody answer meanwhile, the store refuses this one.
+            record, before = await self._read_record(), await run.before()
+            admitted = await self._answered(turn, call, before, record, answers, partial, decided_by)
             await self._record_begin(turn)
-            return admitted
+            return admitted, before
 
         return await self._begun(self._begin(call, admit, when_busy, principal))
 
@@ -293,14 +318,17 @@ class Session:
         """
         call = self._call(None, config, kwargs)
 
-        async def admit(turn: Turn, before: graphs.Standing) -> graphs.Call:
-            if before.checkpoint_id is None:
+        async def admit(turn: Turn, run: graphs.AsyncRun) -> tuple[graphs.Call, graphs.Standing]:
+            record, before = await self._read_record(), await run.before()
+            if before.checkpoint_id is None or before.paused == (
+                "__start__",
+            ):  # of the latter, what was put in is gone
                 raise InvalidInput(
                     f"thread {self.thread_id!r:.200} holds nothing to go on with: submit() something first"
                 )
-            kept = await self._kept_answers(before)
+            kept = await self._kept_answers(record, before)
             await self._record_begin(turn)
-            return call if not kept else call.with_input(Command(resume=kept), "resume")
+            return (call.with_input(Command(resume=kept), "resume") if kept else call), before
 
         return await self._begun(self._begin(call, admit, when_busy, principal))
 
@@ -328,7 +356,9 @@ class Session:
             config, graph = self._config(), self._options.graph
             snapshot, lost = await point_before(graph, config, point)
             checkpoint_id = await go_back(graph, config, snapshot)
-            self._asking, self._pending = None, ()
+            await self._options.store.rewind(self.thread_id)
+            self.turn = self._asking = self._record = None
+            self._pending = ()
             if lost:
                 self.log.append(MessagesRemoved(ids=lost))
         finally:
@@ -340,7 +370,11 @@ class Session:
         turns = list(self._unended())
         for turn in turns:
             turn.stop(reason)
-        return all([await turn.cancel(reason) for turn in reversed(turns)])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5.0):
+                for turn in turns:
+                    await turn.ended()
+        return self.idle
 
     # -------------------------------------------------------------- one turn at a time
 
@@ -412,8 +446,13 @@ class Session:
             modes=options.modes,
             skip_tools=options.skip_tools,
             extractors=options.extractors,
+            on_extractor_error=self._report_extractor,
             kwargs=kwargs,
         )
+
+    def _report_extractor(self, use: ToolUse, error: Exception) -> None:
+        what = f"thread {self.thread_id!r}: an extractor failed on a result of {use.name!r}"
+        report(what, error, logging.WARNING, self._options.redactor)
 
     def _config(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         own: dict[str, Any] = {**(self._options.config or {}), **(config or {})}
@@ -439,29 +478,37 @@ class Session:
             raise
         self.turn = self._asking = turn
 
-    async def _refuse_repeated(self, client_message_id: str | None, turn: Turn) -> None:
-        record = await self._options.store.get(self.thread_id)
-        taken = dict(record.client_message_ids) if record is not None else {}
-        if client_message_id in taken:
-            raise AlreadySubmitted(
-                f"message {client_message_id!r:.80} was taken by turn {taken[client_message_id]}: nothing was sent",
-                turn_id=taken[client_message_id],
-            )
+    async def _read_record(self) -> SessionRecord | None:
+        self._record = await self._options.store.get(self.thread_id)
+        return self._record
 
     async def _answer_or_drop(
-        self, turn: Turn, call: graphs.Call, before: graphs.Standing, input: Any, policy: WhenInterrupted
+        self,
+        turn: Turn,
+        call: graphs.Call,
+        before: graphs.Standing,
+        record: SessionRecord | None,
+        input: Any,
+        policy: WhenInterrupted,
     ) -> graphs.Call:
         """A message has come: refuse it, or make it the answer, while a question is open."""
         questions = _questions(before)
-        at_breakpoint = self.outcome == "interrupted" and bool(before.paused)
+        paused = bool(before.paused)
+        at_breakpoint = paused and record is not None and record.outcome == "interrupted" and not record.running
         if policy == "drop" or not (questions or at_breakpoint):
             return call
         if policy == "answer" and questions:
             answers = answers_by_text(questions, input)
-            return await self._answered(turn, call, before, answers, partial=False, decided_by=turn.principal)
-        waiting = ", ".join(question.id for question in questions) or BREAKPOINT
+            return await self._answered(turn, call, before, record, answers, False, turn.principal)
+        answered = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        waiting = ", ".join(question.id for question in questions if question.id not in answered)
+        if questions and not waiting:
+            raise InterruptOpen(
+                f"the turn that took the answers of thread {self.thread_id!r:.200} was cut off: continue_() goes on, "
+                "or send with when_interrupted='drop'"
+            )
         raise InterruptOpen(
-            f"thread {self.thread_id!r:.200} waits for an answer to {waiting}: resume() it, or send with "
+            f"thread {self.thread_id!r:.200} waits for an answer to {waiting or BREAKPOINT}: resume() it, or send with "
             "when_interrupted='answer' or 'drop'"
         )
 
@@ -470,14 +517,13 @@ class Session:
         turn: Turn,
         call: graphs.Call,
         before: graphs.Standing,
+        record: SessionRecord | None,
         answers: Mapping[str, Any],
-        *,
         partial: bool,
         decided_by: str | None,
     ) -> graphs.Call:
         """Take answers, once and for all, and return the call that brings them to the graph."""
         store, questions = self._options.store, _questions(before)
-        record = await store.get(self.thread_id)
         self._refuse_late(record, questions, answers)
         values = resume_map(questions, answers)
         left = [question.id for question in questions if question.id not in values]
@@ -510,18 +556,20 @@ class Session:
         open = {question.id for question in questions}
         for answer in record.answers if record is not None else ():
             if answer.interrupt_id in answers:
-                goes_on = (
-                    "; the run died before it was over: continue_() goes on" if answer.interrupt_id in open else ""
-                )
+                hint = "; if that turn was cut off, continue_() goes on with it" if answer.interrupt_id in open else ""
                 raise AlreadyAnswered(
-                    f"interrupt {answer.interrupt_id!r} was answered by {answer.decided_by or 'somebody'}{goes_on}"
+                    f"interrupt {answer.interrupt_id!r} was answered by {answer.decided_by or 'somebody'}{hint}"
+                )
+        for answer in reversed(record.answered if record is not None else ()):
+            if answer.interrupt_id in answers and answer.interrupt_id not in open:
+                raise AlreadyAnswered(
+                    f"interrupt {answer.interrupt_id!r} was answered by {answer.decided_by or 'somebody'}"
                 )
         if not questions:
             raise InvalidDecision(f"nothing is open on thread {self.thread_id!r:.200}: there is nothing to answer")
 
-    async def _kept_answers(self, before: graphs.Standing) -> dict[str, Any]:
-        """Return the answers to open questions that a turn took which died before the graph had them."""
-        record = await self._options.store.get(self.thread_id)
+    async def _kept_answers(self, record: SessionRecord | None, before: graphs.Standing) -> dict[str, Any]:
+        """Return the answers to open questions that a turn took which was cut off, or died, under way."""
         open = {question.id for question in _questions(before)}
         kept = [answer for answer in (record.answers if record is not None else ()) if answer.interrupt_id in open]
         for answer in kept:
@@ -530,19 +578,25 @@ class Session:
         return {answer.interrupt_id: answer.value for answer in kept if answer.value is not msgspec.UNSET}
 
     async def _settle(self, turn: Turn, end: TurnEnd) -> None:
-        """Keep how a turn ended. One that was never admitted leaves the questions open that were."""
-        store, asked = self._options.store, bool(end.interrupts)
+        """Keep how a turn ended.
+
+        One that was never admitted leaves the questions open that were. One that was cut off while it went on with
+        answers leaves these as they are: LangGraph has kept them, and would pass over any others.
+        """
+        store = self._options.store
+        cut_off = end.outcome in ("error", "cancelled", "timeout") and turn.cause != "message"
+        asked = None if cut_off else bool(end.interrupts)
         if self._asking is not turn:
             self.turn = turn
             record = await store.get(self.thread_id)
             if record is not None and record.running:  # in another process: this one is nothing to it
                 return
-            asked = record is not None and record.asked is not None
+            asked = None
             await store.begin_turn(self.thread_id, turn.id, instance=self._adapter.instance, owner=turn.principal)
         await store.end_turn(self.thread_id, turn.id, outcome=end.outcome, error=end.error, asked=asked)
 
 
-Admit: TypeAlias = Callable[[Turn, graphs.Standing], Awaitable[graphs.Call]]
+Admit: TypeAlias = Callable[[Turn, graphs.AsyncRun], Awaitable[tuple[graphs.Call, graphs.Standing]]]
 
 _WHEN_BUSY: tuple[WhenBusy, ...] = get_args(WhenBusy)
 _WHEN_INTERRUPTED: tuple[WhenInterrupted, ...] = get_args(WhenInterrupted)
@@ -552,6 +606,15 @@ def _one_of(given: Any, words: Sequence[T]) -> T:
     if given not in words:
         raise UsageError(f"{given!r:.80} came as a policy: expected one of {', '.join(map(str, words))}")
     return given
+
+
+def _refuse_repeated(record: SessionRecord | None, client_message_id: str | None) -> None:
+    taken = dict(record.client_message_ids) if record is not None else {}
+    if client_message_id in taken:
+        raise AlreadySubmitted(
+            f"message {client_message_id!r:.80} was taken by turn {taken[client_message_id]}: nothing was sent",
+            turn_id=taken[client_message_id],
+        )
 
 
 def _questions(standing: graphs.Standing) -> list[Interrupt]:

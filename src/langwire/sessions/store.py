@@ -63,8 +63,8 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     `turn_id` is the last turn that began and `instance` the adapter that ran it. `running` says that it has not ended:
     after a crash it stays true, and `instance` tells whose crash that was. `outcome` and `error` are those of the last
     turn that ended. `asked` is the asking that is open, `answers` are those given to it, `asked_before` the askings
-    that are over. `client_message_ids` are pairs of a client's message id and the turn that took the message. Of these
-    two the last 100 are kept, the newest at the end.
+    that are over, and `answered` the answers to them, without their values. `client_message_ids` are pairs of a
+    client's message id and the turn that took the message. Of these three the last 100 are kept, the newest at the end.
     """
 
     thread_id: Id
@@ -80,6 +80,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     asked: Id | None = None
     answers: tuple[Answer, ...] = ()
     asked_before: tuple[str, ...] = ()
+    answered: tuple[Answer, ...] = ()
     client_message_ids: tuple[tuple[str, str], ...] = ()
 
 
@@ -122,13 +123,23 @@ class SessionStore(Protocol):
         ...
 
     async def end_turn(
-        self, thread_id: str, turn_id: str, *, outcome: Outcome, error: ErrorInfo | None = None, asked: bool = False
+        self,
+        thread_id: str,
+        turn_id: str,
+        *,
+        outcome: Outcome,
+        error: ErrorInfo | None = None,
+        asked: bool | None = False,
     ) -> bool:
         """Write down how a turn ended, if it is the last that began and has not ended; return whether it was.
 
-        With `asked` its end leaves questions open: they are a new asking, named by the turn. The asking before is over
-        in any case, and its answers are dropped.
+        With `asked` its end leaves questions open: they are a new asking, named by the turn. The asking before is then
+        over and its answers are dropped, as they are without. `None` leaves the asking and its answers as they are.
         """
+        ...
+
+    async def rewind(self, thread_id: str) -> None:
+        """Write down that a thread went back to an earlier point: nothing runs, no outcome, no asking is open."""
         ...
 
     async def answer(self, thread_id: str, answers: Sequence[Answer]) -> tuple[str, ...]:
@@ -236,24 +247,30 @@ class RecordStore(ABC):
         return await self._move(thread_id, begin)
 
     async def end_turn(
-        self, thread_id: str, turn_id: str, *, outcome: Outcome, error: ErrorInfo | None = None, asked: bool = False
+        self,
+        thread_id: str,
+        turn_id: str,
+        *,
+        outcome: Outcome,
+        error: ErrorInfo | None = None,
+        asked: bool | None = False,
     ) -> bool:
         def end(record: SessionRecord | None) -> tuple[SessionRecord | None, bool]:
             if record is None or record.turn_id != turn_id or not record.running:
                 return None, False
-            over = () if record.asked is None else (record.asked,)
-            ended = replace(
-                self._used(thread_id, record),
-                running=False,
-                outcome=outcome,
-                error=error,
-                asked=turn_id if asked else None,
-                answers=(),
-                asked_before=(*record.asked_before, *over)[-REMEMBERED:],
-            )
-            return ended, True
+            ended = replace(self._used(thread_id, record), running=False, outcome=outcome, error=error)
+            return (ended if asked is None else _asking(ended, turn_id if asked else None)), True
 
         return await self._move(thread_id, end)
+
+    async def rewind(self, thread_id: str) -> None:
+        def go_back(record: SessionRecord | None) -> tuple[SessionRecord | None, None]:
+            if record is None:
+                return None, None
+            back = replace(self._used(thread_id, record), running=False, outcome=None, error=None)
+            return _asking(back, None), None
+
+        await self._move(thread_id, go_back)
 
     async def answer(self, thread_id: str, answers: Sequence[Answer]) -> tuple[str, ...]:
         ids = tuple(answer.interrupt_id for answer in answers)
@@ -308,6 +325,19 @@ class RecordStore(ABC):
         if record is None:
             return SessionRecord(thread_id=thread_id, created_ms=now, updated_ms=now)
         return replace(record, updated_ms=max(now, record.updated_ms))
+
+
+def _asking(record: SessionRecord, asked: str | None) -> SessionRecord:
+    """Return the record with another asking in the place of the one that was open, or with none."""
+    over = () if record.asked is None else (record.asked,)
+    decided = (replace(answer, value=UNSET) for answer in record.answers)
+    return replace(
+        record,
+        asked=asked,
+        answers=(),
+        asked_before=(*record.asked_before, *over)[-REMEMBERED:],
+        answered=(*record.answered, *decided)[-REMEMBERED:],
+    )
 
 
 def _is_over(record: SessionRecord | None, asked: str) -> bool:

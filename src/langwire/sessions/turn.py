@@ -107,8 +107,8 @@ class TurnSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Rules:
     """What a session has to say about a turn: all that a turn itself does not know."""
 
-    admit: Callable[[Turn, Standing], Awaitable[Call]]
-    """Decides whether the turn may begin, now that it is known where the thread stands; returns how to call the graph.
+    admit: Callable[[Turn, AsyncRun], Awaitable[tuple[Call, Standing]]]
+    """Reads where the thread stands, and decides whether the turn may begin; returns how to call the graph.
 
     A `UsageError` or `TurnRefused` refuses the turn; anything else that it raises is the turn's failure.
     """
@@ -239,9 +239,14 @@ class Turn:
                     return
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        async with aclosing(self.entries()) as entries:
-            async for entry in entries:
+        await self.begun()
+        if self.first is None:
+            return
+        async with self._log.subscribe(self.first - 1, join_over=EXACT) as reader:
+            async for entry in reader:
                 yield entry.event
+                if isinstance(entry.event, TurnEnd):
+                    return
 
     # -------------------------------------------------------------- stopping
 
@@ -296,8 +301,8 @@ class Turn:
                 if observer is not None:
                     self._observers.append(observer)
             run = AsyncRun(self._call)
-            before = await run.before()
-            run.call = self._call = await self._rules.admit(self, before)
+            run.call, before = await self._rules.admit(self, run)
+            self._call = run.call
             parser = self._start(before)
         except asyncio.CancelledError:
             if self._after is not None:  # somebody ends the whole program: the other turn is told to its end first
@@ -314,8 +319,8 @@ class Turn:
         """Tell that the turn begins."""
         self.cause, self.checkpoint_before, self._began_at = self._call.cause, before.checkpoint_id, monotonic()
         parser = self._parser = self._call.parser(before, self.id)
-        self.first = self._log.last + 1
-        self._tell(parser.start())
+        entries = self._tell(parser.start())
+        self.first = entries[0].seq if entries else None
         self._begun.set()
         return parser
 
@@ -403,13 +408,15 @@ class Turn:
 
     # -------------------------------------------------------------- telling
 
-    def _tell(self, events: Sequence[Event]) -> None:
+    def _tell(self, events: Sequence[Event]) -> Sequence[Entry]:
         """Put events into the log."""
-        self._append(self._told_as(events))
+        return self._append(self._told_as(events))
 
-    def _append(self, events: Sequence[Event]) -> None:
-        with suppress(LogClosed):  # its thread was deleted: nobody reads any more
-            self._log.extend(events)
+    def _append(self, events: Sequence[Event]) -> Sequence[Entry]:
+        try:
+            return self._log.extend(events)
+        except LogClosed:  # its thread was deleted: nobody reads any more
+            return ()
 
     def _told_as(self, events: Sequence[Event]) -> Sequence[Event]:
         """Mask events, fold them into the result, and show them to the observers."""
@@ -433,12 +440,8 @@ class Turn:
             self._observers = [other for other in self._observers if other is not observer]
 
     def _report(self, what: str, level: int, error: BaseException | None = None) -> None:
-        """Write an exception to the log of this program, masked, and indented so that it forges no line of it."""
-        text = "".join(traceback.format_exception(error or sys.exception()))
-        if self._rules.redactor is not None:
-            text, _ = self._rules.redactor.redact(text)
-        text = text.rstrip().replace("\n", "\n    ")
-        logger.log(level, "turn %s of thread %r: %s\n    %s", self.id, self.thread_id, what, text)
+        where = f"turn {self.id} of thread {self.thread_id!r}: {what}"
+        report(where, error or sys.exception(), level, self._rules.redactor)
 
     # -------------------------------------------------------------- ending
 
@@ -508,15 +511,15 @@ class Turn:
     def _over(self, task: asyncio.Task[None]) -> None:
         """The outer task is done. A turn that came to no end, because its task never ran to it, gets one here."""
         self._task = None
-        if self._told.is_set():
-            return
-        if self._end is None and self._refused is None:
-            error = None if task.cancelled() else task.exception()
-            parser = self._parser or self._start(Standing())
-            self._last = self._told_as(self._endings(parser, error or "cancelled", Standing()))
-            end = self._last[-1]
-            self._end = end if isinstance(end, TurnEnd) else None
-        self._tell_last()
+        if not self._told.is_set():
+            if self._end is None and self._refused is None:
+                error = None if task.cancelled() else task.exception()
+                parser = self._parser or self._start(Standing())
+                self._last = self._told_as(self._endings(parser, error or "cancelled", Standing()))
+                end = self._last[-1]
+                self._end = end if isinstance(end, TurnEnd) else None
+            self._tell_last()
+        self._parser, self._last = None, ()  # a thread keeps its last turn: what that one needed no more is let go
 
     def _runs_on(self) -> bool:
         """Whether code of the run goes on: a task that does not let itself be cancelled, or a thread."""
@@ -543,6 +546,14 @@ class Turn:
 
     def _who(self) -> tuple[str, str]:
         return self.id, self.thread_id
+
+
+def report(what: str, error: BaseException | None, level: int, redactor: Redactor | None) -> None:
+    """Write an exception to the log of this program, masked, and indented so that it forges no line of it."""
+    text = "".join(traceback.format_exception(error))
+    if redactor is not None:
+        text, _ = redactor.redact(text)
+    logger.log(level, "%s\n    %s", what, text.rstrip().replace("\n", "\n    "))
 
 
 class _Mark:

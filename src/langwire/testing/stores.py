@@ -192,6 +192,46 @@ class SessionStoreContract(ABC):
         expect((record.asked, record.answers, record.asked_before), (None, (), ("t1", "t2")))
 
     @_test
+    async def test_an_end_may_leave_the_asking_and_its_answers_as_they_are(
+        self, store: SessionStore, clock: Clock
+    ) -> None:
+        await ask(store, "t1")
+        await store.answer("thread", [to("q", asked="t1", turn="t2")])
+        before = await store.begin_turn("thread", "t2", instance="here")
+        await store.end_turn("thread", "t2", outcome="cancelled", asked=None)
+        record = await known(store)
+        expect(
+            (record.outcome, record.running, record.asked, record.answers), ("cancelled", False, "t1", before.answers)
+        )
+
+    @_test
+    async def test_who_decided_is_known_when_the_asking_is_over(self, store: SessionStore, clock: Clock) -> None:
+        """T-8: who and when stay; what was answered does not."""
+        await ask(store, "t1")
+        given = Answer(
+            asked="t1", interrupt_id="q", turn_id="t2", value={"n": 1}, decisions=("edit",), decided_by="ann"
+        )
+        await store.answer("thread", [given])
+        await store.begin_turn("thread", "t2", instance="here")
+        await store.end_turn("thread", "t2", outcome="complete")
+        record = await known(store)
+        expect(record.answers, ())
+        expect(record.answered, (replace(given, value=UNSET, at_ms=clock.now),))
+
+    @_test
+    async def test_a_thread_that_went_back_asks_nothing_and_has_no_outcome(
+        self, store: SessionStore, clock: Clock
+    ) -> None:
+        await store.rewind("thread")
+        expect(await store.get("thread"), None)
+        await ask(store, "t1")
+        await store.rewind("thread")
+        record = await known(store)
+        expect((record.outcome, record.error, record.asked, record.asked_before), (None, None, None, ("t1",)))
+        expect(record.running, False)
+        expect(await store.answer("thread", [to("q", asked="t1", turn="t2")]), ("q",))
+
+    @_test
     async def test_an_answer_tells_what_who_and_when(self, store: SessionStore, clock: Clock) -> None:
         """T-8."""
         await ask(store, "t1")
