@@ -754,7 +754,7 @@ async def test_a_run_is_found_to_have_stopped_without_the_garbage_collector(buil
             turn = await session.submit("hi")
             async for event in turn:
                 if isinstance(event, NodeStart):
-                    mark = turn._mark
+                    mark = turn._footprint._mark
             assert mark is not None
             await soon(turn.ended())
             await soon(until(lambda: mark() is None))  # a thread lets go of its work a moment after it is done

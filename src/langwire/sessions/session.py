@@ -36,7 +36,8 @@ from langwire.sessions._inputs import read_input, title_of
 from langwire.sessions._past import go_back, point_before, retold, snapshot_of
 from langwire.sessions.log import Log, Reader
 from langwire.sessions.store import Answer, SessionRecord
-from langwire.sessions.turn import Rules, Turn, report
+from langwire.sessions.summary import report
+from langwire.sessions.turn import Rules, Turn
 
 if TYPE_CHECKING:
     from langwire.sessions.adapter import SessionAdapter

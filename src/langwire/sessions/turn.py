@@ -9,18 +9,15 @@ then. It *runs* from its `TurnStart` on. It is *ending* when `TurnEnd` has been 
 the same: a sync function in a worker thread, which nobody can stop. It has *ended* when nothing of it runs any more.
 
 Two tasks share the work. The outer one is the turn's life: it waits, watches the clock, reads the checkpoint, tells
-the end. The inner one does nothing but drive the graph. It runs in a context of its own, which every task and thread
-that the run starts copies: so the run has stopped when nobody holds that context any more.
+the end. The inner one does nothing but drive the graph, in a context of its own: its `Footprint` says when nothing of
+the run goes on any more.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import sys
-import traceback
-import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, contextmanager, suppress
 from dataclasses import dataclass
@@ -28,8 +25,6 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from uuid import uuid4
-
-import msgspec
 
 from langwire.core.parser import StreamParser
 from langwire.core.transcript import TurnResult
@@ -46,8 +41,10 @@ from langwire.events import (
     ToolCallStart,
     TurnEnd,
 )
+from langwire.sessions._footprint import Footprint, clear_frames, forget_timers
 from langwire.sessions.graph import AsyncRun, Call, Standing, may_run_in_thread, was_stopped_there
 from langwire.sessions.log import EXACT, Log
+from langwire.sessions.summary import TurnSummary, line, logger, report
 
 if TYPE_CHECKING:
     from langwire.core.redaction import Redactor
@@ -73,34 +70,8 @@ LINGER = 30.0
 _Cut: TypeAlias = Literal["cancelled", "expired"] | BaseException
 """What cut a run off before its own end."""
 
-logger = logging.getLogger("langwire.turns")
-
-_RUN: contextvars.ContextVar[object] = contextvars.ContextVar("langwire_run")
 _FIRST = (TextDelta, ReasoningDelta, ToolCallStart)
 _REFUSALS = (UsageError, TurnRefused, SessionsClosed)
-
-
-class TurnSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A turn in a few figures, for logs and dashboards. Durations are seconds, by the monotonic clock.
-
-    `waited` is the time before it began, `first_token` that from its begin to the first thing the model said,
-    `duration` that to its end.
-    """
-
-    turn_id: str
-    thread_id: str
-    cause: Cause
-    outcome: Outcome
-    waited: float
-    duration: float
-    first_token: float | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    tools: int = 0
-    redactions: int = 0
-    error: str | None = None
-    reason: str | None = None
-    principal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +141,7 @@ class Turn:
         self._begun, self._told, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._started = self._cancelling = self._lingers = self._stubborn = False
         self._stoppable = True
-        self._mark: weakref.ref[_Mark] | None = None
+        self._footprint = Footprint(self._unmarked)
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._live(), name=f"turn {self.id}")
         self._task.add_done_callback(self._over)
 
@@ -289,7 +260,7 @@ class Turn:
         self._tell_last()
 
     async def _play(self, around: AsyncExitStack) -> Sequence[Event]:
-        """Run the turn; return the events that end it, which are still to be told. None when it is refused."""
+        """Run the turn; return the events that end it, which are still to be told: none when it is refused."""
         try:
             if self._after is not None:
                 await self._after.ended()
@@ -333,7 +304,7 @@ class Turn:
         standing = await _despite_cancel(run.after) or Standing()
         endings = self._endings(parser, cut, standing)
         if isinstance(cut, BaseException) and self._lingers:
-            _let_go(cut)
+            clear_frames(cut)
         return await self._settled(endings)
 
     async def _drive(self, run: AsyncRun, parser: StreamParser) -> _Cut | None:
@@ -380,12 +351,8 @@ class Turn:
 
     async def _in_its_own_context(self, work: Coroutine[Any, Any, None]) -> None:
         """Run the graph in a task of its own, and take note when nobody holds its context any more."""
-        loop, mark, context = asyncio.get_running_loop(), _Mark(), contextvars.copy_context()
-        context.run(_RUN.set, mark)
-        self._mark = weakref.ref(mark, lambda _: _call_soon(loop, self._unmarked))
-        task = asyncio.create_task(work, context=context, name=f"graph of turn {self.id}")
+        task = asyncio.create_task(work, context=self._footprint.context(), name=f"graph of turn {self.id}")
         task.add_done_callback(_looked_at)
-        del mark, context
         try:
             await asyncio.wait((task,))
         finally:
@@ -480,11 +447,11 @@ class Turn:
         if self._end is not None:
             self._append(self._last)
             self.summary = self._summary(self._end)
-            logger.info("%s", _line(self.summary), extra={"turn": self.summary})
+            logger.info("%s", line(self.summary), extra={"turn": self.summary})
         self._told.set()
         if self._runs_on():
             loop = asyncio.get_running_loop()
-            _forget_timers(loop)
+            forget_timers(loop)
             loop.call_later(LINGER, self._give_up)
         else:
             self._stopped()
@@ -523,7 +490,7 @@ class Turn:
 
     def _runs_on(self) -> bool:
         """Whether code of the run goes on: a task that does not let itself be cancelled, or a thread."""
-        return self._stubborn or (self._lingers and self._mark is not None and self._mark() is not None)
+        return self._stubborn or (self._lingers and self._footprint.left)
 
     def _gave_in(self, task: asyncio.Task[None]) -> None:
         """The task that drove the graph is done after all."""
@@ -537,57 +504,20 @@ class Turn:
 
     def _give_up(self) -> None:
         if not self._ended.is_set():
-            logger.warning("turn %s of thread %r ended %.0f s ago, but code of it still runs", *self._who(), LINGER)
+            logger.warning(
+                "turn %s of thread %r ended %.0f s ago, but code of it still runs", self.id, self.thread_id, LINGER
+            )
             self._stopped()
 
     def _stopped(self) -> None:
-        self._mark = None
+        self._footprint.forget()
         self._ended.set()
-
-    def _who(self) -> tuple[str, str]:
-        return self.id, self.thread_id
-
-
-def report(what: str, error: BaseException | None, level: int, redactor: Redactor | None) -> None:
-    """Write an exception to the log of this program, masked, and indented so that it forges no line of it."""
-    text = "".join(traceback.format_exception(error))
-    if redactor is not None:
-        text, _ = redactor.redact(text)
-    logger.log(level, "%s\n    %s", what, text.rstrip().replace("\n", "\n    "))
-
-
-class _Mark:
-    """Lies in the context of a run, and dies with the last copy of it."""
-
-    __slots__ = ("__weakref__",)
 
 
 def _looked_at(task: asyncio.Task[None]) -> None:
     """Look at what a run raised that was stopped, so that asyncio does not complain that nobody did."""
     if not task.cancelled():
         task.exception()
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Empty the frames of a traceback, which hold the context of the run."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
-def _forget_timers(loop: asyncio.AbstractEventLoop) -> None:
-    """Have the loop forget its cancelled timers.
-
-    asyncio keeps them until their time comes, an hour from now, say, and with them the context of a run that made
-    them; but not when more than half of all timers are cancelled ones.
-    """
-    for _ in range(100 + len(getattr(loop, "_scheduled", ()))):
-        loop.call_later(LINGER, lambda: None).cancel()
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop is closed, nobody waits any more
-        loop.call_soon_threadsafe(callback)
 
 
 async def _despite_cancel(work: Callable[[], Awaitable[T]]) -> T | None:
@@ -597,7 +527,16 @@ async def _despite_cancel(work: Callable[[], Awaitable[T]]) -> T | None:
         async with asyncio.timeout(PATIENCE):
             return await work()
 
-    task, outer, again = asyncio.create_task(bounded()), asyncio.current_task(), True
+    outer, again = asyncio.current_task(), True
+    try:
+        return await bounded()
+    except asyncio.CancelledError:  # begun anew, in a task that nobody cancels: all that is done here can be done twice
+        if outer is not None:
+            outer.uncancel()
+    except Exception as error:
+        logger.error("the end of a turn could not be kept or read: %s", type(error).__name__)
+        return None
+    task = asyncio.create_task(bounded())
     while not task.done():
         try:
             await asyncio.wait((task,))
@@ -611,13 +550,3 @@ async def _despite_cancel(work: Callable[[], Awaitable[T]]) -> T | None:
         return task.result()
     logger.error("the end of a turn could not be kept or read: %s", type(error).__name__)
     return None
-
-
-def _line(summary: TurnSummary) -> str:
-    """A turn's figures in one line. Ids are shown as literals, so that none of them forges a line of the log."""
-    said = [f"turn {summary.turn_id} of thread {summary.thread_id!r}: {summary.outcome}"]
-    said += [f"({summary.error})"] if summary.error else []
-    said += [f"in {summary.duration:.3f} s"]
-    said += [f"first token after {summary.first_token:.3f} s"] if summary.first_token is not None else []
-    said += [f"{summary.input_tokens}+{summary.output_tokens} tokens, {summary.tools} tool calls"]
-    return ", ".join(said)
