@@ -211,7 +211,7 @@ async def test_what_has_been_answered_cannot_be_answered_again(there: There) -> 
     session = there.session("question")
     (question,) = (await finished(await session.submit("go"))).interrupts
     await finished(await session.resume({question.id: "blue"}))
-    with pytest.raises(InvalidDecision, match="nothing is open"):
+    with pytest.raises(InvalidDecision, match="was answered by"):
         await session.resume({question.id: "red"})
     assert (await session.state()).values["answers"] == ["blue"]
 
