@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langwire.core.transcript import Message, Subagent, Transcript
+from langwire.core.transcript import Message, Subagent, Transcript, TurnResult
 from langwire.events import (
     Citation,
     Custom,
@@ -653,3 +653,12 @@ def test_every_event_is_folded_or_left_out_on_purpose() -> None:
     folded = Transcript._folds.keys()  # pyright: ignore[reportPrivateUsage]
     assert set(get_args(Event)) - folded == {NodeStart, NodeEnd, StateSnapshot, StateDelta, Raw, Progress, TaskUpdate}
     assert view(Transcript.of([NodeStart(id="1", node="a"), Raw(mode="new")])) == view(Transcript())
+
+
+def test_a_turns_result_raises_what_the_graph_raised_when_it_is_asked_to() -> None:
+    result = TurnResult()
+    result.raise_for_error()
+    result.exception = ValueError("it died")
+    with pytest.raises(ValueError, match="it died"):
+        result.raise_for_error()
+    assert repr(result).startswith("<TurnResult running: ")

@@ -34,7 +34,7 @@ from langwire.events import (
     TurnEnd,
 )
 from langwire.sessions import log as log_module
-from langwire.sessions.log import EXACT, JOIN_OVER, Log, Reader, Reset
+from langwire.sessions.log import EXACT, JOIN_OVER, LEAST, Log, Reader, Reset
 from langwire.testing import Signal
 
 T = TypeVar("T")
@@ -643,7 +643,7 @@ async def test_a_reader_that_nobody_holds_is_not_counted() -> None:
         ({"max_bytes": 20_000}, TextDelta(id="m1", text="x" * 500)),
         ({"max_bytes": 20_000}, ReasoningDelta(id="m1", text="x" * 500)),
         ({"max_bytes": 20_000}, ToolCallDelta(id="c1", args="x" * 500)),
-        ({"max_bytes": 20_000}, ToolResult(id="c1", content="x" * 500)),
+        ({"max_bytes": 60_000}, ToolResult(id="c1", content="x" * 500)),
     ],
 )
 async def test_a_log_keeps_the_newest_entries_within_its_limits(
@@ -661,13 +661,17 @@ async def test_a_log_keeps_the_newest_entries_within_its_limits(
     assert numbers(await rest(log.subscribe(log.first - 1)))[-1] == 700
 
 
-def test_the_newest_entry_stays_however_large() -> None:
-    log = filled(10, max_bytes=10_000)
+def test_the_newest_entries_stay_however_large_and_the_large_one_goes_in_time() -> None:
+    """What comes with a large entry is not pushed out by it: a reader that waits gets the whole turn."""
+    log = filled(40, max_bytes=20_000)
     log.append(ToolResult(id="c1", content="x" * 50_000))
-    assert (log.first, log.last) == (11, 11)
+    assert (log.first, log.last) == (41 - LEAST + 1, 41)
+    for _ in range(LEAST - 1):
+        log.append(TextDelta(id="m1", text="x"))
+    assert log.first == 41
     log.append(TextDelta(id="m1", text="x"))
-    assert (log.first, log.last) == (12, 12)
-    assert log.bytes < 1_000
+    assert log.first == 42
+    assert log.bytes < 20_000
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
-from langwire import SessionAdapter, Transcript, approve, check, edit, reject, respond
+from langwire import Redactor, SessionAdapter, Transcript, approve, check, edit, reject, respond
+from langwire.core.codec import encode, jsonable
 from langwire.errors import (
     AlreadyAnswered,
     AlreadySubmitted,
@@ -33,6 +34,7 @@ from langwire.errors import (
     InterruptOpen,
     InvalidDecision,
     InvalidInput,
+    ReaderTooSlow,
     SessionsClosed,
     TurnRunning,
     UnknownPoint,
@@ -338,7 +340,8 @@ async def test_what_waited_and_may_not_begin_is_told_as_a_failed_turn() -> None:
         asked, late = await session.submit("pay"), await session.submit("and?")
         await done(late, "error")
         assert late.error is not None
-        assert (asked.outcome, late.error.code, session.outcome) == ("interrupted", "InterruptOpen", "error")
+        assert (asked.outcome, late.error.code, session.outcome) == ("interrupted", "InterruptOpen", "interrupted")
+        assert late.error.message == "this was not taken: InterruptOpen"  # the agent has nothing to do with it
         (question,) = session.interrupts  # it is open all the same
         await done(await session.resume({question.id: approve()}))
         assert shop.paid == [7]
@@ -1489,3 +1492,142 @@ async def test_who_decided_and_when_is_kept_after_the_turn() -> None:
         assert answer.at_ms >= record.created_ms
         with pytest.raises(AlreadyAnswered, match="was answered by ann"):
             await session.resume(answers)
+
+
+# ------------------------------------------------------------------ what a thread survives
+
+
+async def test_a_message_that_langchain_cannot_read_never_reaches_the_checkpoint() -> None:
+    """There it would fail every later read of the thread."""
+    async with opened(Chat().graph) as session:
+        await say(session, "fine")
+        for given in ([{"role": "zz", "content": "x"}], {"messages": [{"role": "zz", "content": "x"}]}):
+            with pytest.raises(InvalidInput, match="LangChain cannot read"):
+                await session.submit(given)
+        await say(session, "fine again")
+        assert [words for role, words in await said(session) if role == "user"] == ["fine", "fine again"]
+
+
+async def test_a_refused_message_in_the_queue_leaves_a_breakpoint_as_it_is() -> None:
+    graph = Chat().graph.copy(update={"interrupt_before_nodes": ["chat"]})
+    async with opened(graph) as session:
+        await session.submit("one")
+        late = await session.submit("two", when_busy="enqueue")
+        await done(late, "error")
+        with pytest.raises(InterruptOpen, match="breakpoint"):
+            await session.submit("three")
+        assert (session.outcome, (await session.history()).transcript.outcome) == ("interrupted", "interrupted")
+
+
+async def test_a_message_that_never_reached_the_graph_may_be_sent_again_under_its_id() -> None:
+    chat = Chat(Fault())
+    async with opened(chat.graph, when_busy="enqueue") as session:
+        running = await session.submit("one")
+        waiting = await session.submit("two", client_message_id="m2")
+        await waiting.cancel()
+        chat.hold.release()
+        await done(running)
+        await done(waiting, "cancelled")
+        again = await done(await session.submit("two", client_message_id="m2"))
+        assert again is not waiting
+        assert [words for role, words in await said(session) if role == "user"] == ["one", "two"]
+
+
+async def test_who_leaves_before_the_turn_begins_has_sent_nothing() -> None:
+    chat = Chat(Fault())
+    async with opened(chat.graph) as session:
+        await session.submit("one")
+        await chat.hold.reached
+        sending = asyncio.create_task(session.submit("two", when_busy="replace"))
+        await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        chat.hold.release()
+        while not session.idle:
+            await asyncio.sleep(0)
+        assert ("user", "two") not in await said(session)
+
+
+async def test_the_history_of_a_long_first_turn_goes_on_where_its_log_begins() -> None:
+    model = ScriptedModel(script=[[f"{n} " for n in range(100)]])
+    hold = Fault()
+
+    async def chat(state: MessagesState) -> dict[str, Any]:
+        message = await model.ainvoke(state["messages"])
+        await hold.ameet()
+        return {"messages": [message]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("chat", chat)
+    builder.add_edge(START, "chat")
+    async with SessionAdapter(builder.compile(), max_entries=40) as sessions:
+        session = sessions.get("t")
+        turn = await session.submit("go")
+        await hold.reached
+        history = await session.history()
+        assert history.position == f"{session.log.id}:{session.log.first - 1}"
+        with pytest.raises(ReaderTooSlow, match="not kept any more"):
+            _ = [event async for event in turn]
+        hold.release()
+        await done(turn)
+
+
+async def test_what_was_deleted_takes_nothing_more() -> None:
+    async with SessionAdapter(Chat().graph) as sessions:
+        session = sessions.get("t")
+        await say(session, "one")
+        await sessions.delete("t")
+        for ask in (lambda: session.submit("two"), session.continue_, session.history, session.state):
+            with pytest.raises(UnknownThread, match="was deleted"):
+                await ask()
+        with pytest.raises(UnknownThread, match="was deleted"):
+            session.subscribe()
+        await say(sessions.get("t"), "anew")
+
+
+async def test_closed_sessions_let_nobody_wait() -> None:
+    sessions = SessionAdapter(Chat().graph)
+    await sessions.close()
+    for ask in (sessions.list, sessions.get("t").state, sessions.get("t").history):
+        with pytest.raises(SessionsClosed):
+            await ask()
+    with pytest.raises(SessionsClosed):
+        sessions.get("t").subscribe()
+    for ask_with in (sessions.delete, sessions.purge):
+        with pytest.raises(SessionsClosed):
+            await ask_with("t" if ask_with == sessions.delete else 1)  # type: ignore[arg-type]
+
+
+async def test_nothing_of_a_secret_is_handed_out_by_state_list_or_history() -> None:
+    """T-15, T-16."""
+    store = MemorySessionStore()
+    async with opened(asking("the key is hunter2"), store, redactor=Redactor(["hunter2"])) as session:
+        await say(session, "use hunter2 please", "interrupted")
+        handed = [await session.state(), session.interrupts, await session.history(), await store.get("t")]
+        told = b"".join(encode(Custom(data=jsonable(one))) for one in handed)
+        assert b"hunter2" not in told
+        assert b"[redacted]" in told
+        (question,) = session.interrupts
+        with pytest.raises(InvalidDecision, match=r"an answer holds '\[redacted\]'"):
+            await session.resume({question.id: "as you said: [redacted]"})
+        await done(await session.resume({question.id: "hunter2"}))
+        assert await answers_of(session) == ["[redacted]"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"timeout": -1}, {"idle_timeout": "5"}, {"when_busy": "zz"}, {"middleware": [5]}, {"max_entries": 0}],
+)
+def test_options_that_cannot_be_are_refused_at_once(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="came"):
+        SessionAdapter(Chat().graph, **options)
+
+
+async def test_a_turn_may_have_an_id_of_its_senders_own() -> None:
+    async with opened(Chat().graph) as session:
+        turn = await session.submit("one", turn_id="run-1")
+        await done(turn)
+        assert (turn.id, turn.result.turn_id) == ("run-1", "run-1")
+        with pytest.raises(UsageError, match="turn id 'run-1' is taken"):
+            await session.submit("two", turn_id="run-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -759,3 +760,27 @@ async def test_a_run_is_found_to_have_stopped_without_the_garbage_collector(buil
             await soon(turn.ended())
             await soon(until(lambda: mark() is None))  # a thread lets go of its work a moment after it is done
             assert any(isinstance(event, NodeEnd) for event in told(session))
+
+
+async def test_a_ring_of_exceptions_does_not_stop_the_loop() -> None:
+    """`raise e from e` beside a sync node that still runs: the frames of both are let go, once."""
+    go = threading.Event()
+
+    async def fail(_state: Any) -> None:
+        error = ValueError("in a ring")
+        raise error from error
+
+    def wait(_state: Any) -> dict[str, Any]:
+        go.wait(10)
+        return {}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("fail", fail)
+    builder.add_node("wait", wait)
+    builder.add_edge(START, "fail")
+    builder.add_edge(START, "wait")
+    async with one(builder.compile()) as session:
+        turn = await session.submit("hi")
+        assert (await soon(turn.wait())).outcome == "error"
+        go.set()
+        await soon(turn.ended())

@@ -301,7 +301,8 @@ class Transcript:
 
     def __repr__(self) -> str:
         outcome = self.outcome or "running"
-        return f"<Transcript {outcome}: {len(self.messages)} messages, {len(self.calls)} calls, {_short(self.text)!r}>"
+        told = f"{len(self.messages)} messages, {len(self.calls)} calls, {_short(self.text)!r}"
+        return f"<{type(self).__name__} {outcome}: {told}>"
 
     def _last_turn(self) -> list[Message]:
         at = len(self.messages)

@@ -55,7 +55,9 @@ def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) ->
 
 def clear_frames(error: BaseException | None) -> None:
     """Empty the frames of an exception's tracebacks, which hold the context of the run."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # somebody may have made a ring of them
+        seen.add(id(error))
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
+from langchain_core.messages import convert_to_messages
 from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 
 from langwire.core._guards import is_list, is_mapping
@@ -26,9 +27,11 @@ def read_input(given: Any, context_lines: Sequence[str], max_bytes: int) -> Any:
     `context_lines` become a message of their own before the person's, with the role `context` on the wire: they are
     for the model, and never mixed into what the person said. Raises `InvalidInput` or `InputTooLarge`.
     """
-    if isinstance(context_lines, str):
-        raise InvalidInput("context_lines came as one string: expected a list of lines")
+    lines: list[Any] = list(context_lines)
+    if isinstance(context_lines, str) or not all(isinstance(line, str) for line in lines):
+        raise InvalidInput("context_lines came as one string, or hold something else: expected a list of strings")
     messages = _messages(given)
+    _refuse_unreadable(messages if messages is not None else given.get("messages") if is_mapping(given) else None)
     size = len(msgspec.json.encode(jsonable([given if messages is None else messages, *context_lines])))
     if size > max_bytes:
         raise InputTooLarge(f"an input of {size} bytes came: expected {max_bytes} at most (max_input_bytes)")
@@ -37,6 +40,16 @@ def read_input(given: Any, context_lines: Sequence[str], max_bytes: int) -> Any:
     if messages is None:
         raise InvalidInput("context lines came with an input that is no message: put them into the input itself")
     return [{"role": "user", "name": CONTEXT, "content": "\n".join(context_lines)}, *messages]
+
+
+def _refuse_unreadable(messages: Any) -> None:
+    """Refuse messages of which LangChain makes none: once in a checkpoint, they would fail every later read of it."""
+    try:
+        convert_to_messages(list(messages) if is_list(messages) else [messages] if messages is not None else [])
+    except Exception as error:
+        raise InvalidInput(
+            f"messages came that LangChain cannot read ({type(error).__name__}): expected a role it knows and a content"
+        ) from None
 
 
 def title_of(given: Any) -> str | None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -17,7 +17,7 @@ from langwire.core.extractors import Extractor
 from langwire.errors import SessionsClosed, TurnRunning, UnknownThread, UnsupportedGraph, UsageError
 from langwire.events import Custom, Display, Entry, Event, Extracted, Progress, TaskUpdate
 from langwire.sessions._past import forget, snapshot_of
-from langwire.sessions.graph import ExtraMode, Graph, is_remote, keeping_threads
+from langwire.sessions.graph import ExtraMode, Graph, keeping_threads
 from langwire.sessions.log import MAX_BYTES, MAX_ENTRIES
 from langwire.sessions.session import Session, WhenBusy, WhenInterrupted
 from langwire.sessions.store import MemorySessionStore, Page, SessionStore, now_ms
@@ -91,6 +91,8 @@ class SessionAdapter:
         if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
             hint = "compile it first: graph.compile()" if hasattr(graph, "compile") else "pass a compiled graph"
             raise UnsupportedGraph(f"expected a compiled LangGraph graph, got a {type(graph).__name__}: {hint}")
+        _check_options(middleware, when_busy, when_interrupted, timeout, idle_timeout)
+        _check_limits(max_input_bytes, max_entries, max_log_bytes, max_sessions, max_idle, max_bytes)
         self.instance = uuid4().hex
         """Names this adapter in the store."""
         self.options = Options(
@@ -134,6 +136,7 @@ class SessionAdapter:
 
     async def list(self, *, owner: str | None = None, limit: int = 50, before: str | None = None) -> Page:
         """Return a page of what is remembered of threads, the last used first: see `SessionStore.list`."""
+        self.check_open()
         return await self.options.store.list(owner=owner, limit=limit, before=before)
 
     def push(self, thread_id: str, event: Event) -> Entry:
@@ -159,35 +162,40 @@ class SessionAdapter:
         Raises `UnknownThread`, `TurnRunning` when its turn does not stop within 5 seconds, and `UnsupportedGraph` for
         a graph that does not let its threads be deleted.
         """
-        session = self.get(thread_id)
+        self.check_open()
+        await self._delete(self.get(thread_id), None)
+
+    async def _delete(self, session: Session, unused_since: int | None) -> bool:
+        """Delete a thread, or leave it when it has been used since then (Unix milliseconds)."""
+        graph, store, thread_id = self.options.graph, self.options.store, session.thread_id
         if not await session.shut("the thread was deleted"):
             raise TurnRunning(f"a turn of thread {thread_id!r:.200} does not stop: delete it when it has ended")
-        graph, store = self.options.graph, self.options.store
-        snapshot = await snapshot_of(graph, {"configurable": {"thread_id": thread_id}})
-        known = session.log.last > 0 or await store.get(thread_id) is not None
-        if snapshot is None and not known:
-            raise UnknownThread(f"nothing is known of thread {thread_id!r:.200}")
-        if snapshot is not None or is_remote(graph):  # a server keeps what was sent before the first checkpoint, too
-            await forget(graph, thread_id)
-        await store.delete(thread_id)
-        session.log.close("deleted")
-        with self._lock:
-            self._kept.pop(thread_id, None)
-            self._known.pop(thread_id, None)
+        async with session.alone():
+            record = await store.get(thread_id)
+            if unused_since is not None and (record is None or record.updated_ms >= unused_since):
+                return False
+            known = session.log.last > 0 or record is not None
+            if not known and await snapshot_of(graph, {"configurable": {"thread_id": thread_id}}) is None:
+                raise UnknownThread(f"nothing is known of thread {thread_id!r:.200}")
+            await forget(graph, thread_id)  # without a look at its checkpoints, which may not be readable any more
+            await store.delete(thread_id)
+            session.log.close("deleted")
+            with self._lock:
+                self._kept.pop(thread_id, None)
+                self._known.pop(thread_id, None)
+        return True
 
     async def purge(self, older_than: float) -> int:
         """Delete the threads that were last used more than `older_than` seconds ago; return how many."""
+        self.check_open()
         count = 0
         before = now_ms() - int(older_than * 1000)
         while ids := await self.options.store.stale(before):
-            deleted = 0
-            for thread_id in ids:
-                if self.get(thread_id).idle:
-                    await self.delete(thread_id)
-                    deleted += 1
-            if not deleted:
+            idle = [session for session in map(self.get, ids) if session.idle]
+            deleted = [await self._delete(session, before) for session in idle]
+            if not any(deleted):
                 break
-            count += deleted
+            count += sum(deleted)
         return count
 
     # -------------------------------------------------------------- memory
@@ -196,9 +204,9 @@ class SessionAdapter:
         """Keep a session in memory, as the last used one, and forget those that may be."""
         with self._lock:
             if self._known.get(session.thread_id) is session:
+                self._kept.pop(session.thread_id, None)
                 self._evict()
                 self._kept[session.thread_id] = (session, monotonic())
-                self._kept.move_to_end(session.thread_id)
 
     def _evict(self) -> None:
         """Forget what may be forgotten, the longest unused first. Ages and bytes are looked at once a second."""
@@ -212,7 +220,9 @@ class SessionAdapter:
         for thread_id, (session, used) in self._kept.items():
             if not (over > 0 or size > self._max_bytes or now - used > self._max_idle):
                 break
-            if session.idle and not session.log.readers:
+            if session.log.readers:
+                self._kept[thread_id] = (session, now)  # it is in use; its age counts from its last reader on
+            elif session.idle:
                 gone.append(thread_id)
                 over, size = over - 1, size - session.log.bytes
         for thread_id in gone:
@@ -240,3 +250,21 @@ class SessionAdapter:
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+
+def _check_options(middleware: Any, when_busy: Any, when_interrupted: Any, *timeouts: Any) -> None:
+    for given, words in ((when_busy, get_args(WhenBusy)), (when_interrupted, get_args(WhenInterrupted))):
+        if given not in words:
+            raise UsageError(f"{given!r:.80} came as a policy: expected one of {', '.join(words)}")
+    for one in middleware:
+        if not callable(one):
+            raise UsageError(f"a {type(one).__name__} came as middleware: expected a function of the turn")
+    for seconds in timeouts:
+        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0):
+            raise UsageError(f"a timeout of {seconds!r:.80} came: expected seconds above 0, or None")
+
+
+def _check_limits(*limits: Any) -> None:
+    for limit in limits:
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0:
+            raise UsageError(f"a limit of {limit!r:.80} came: expected a number above 0")

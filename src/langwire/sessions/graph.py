@@ -1,6 +1,6 @@
 """Knows how to call a LangGraph graph: which modes to ask for, which input it takes, what its checkpoint says.
 
-No other file calls `stream`, `astream`, `get_state` or `aget_state`. A turn runs in four steps: read where the
+No other file runs a graph; `_past` reads what its checkpoints hold. A turn runs in four steps: read where the
 thread stands, start the parser with it, feed it the run's chunks, read where the thread stands now and end it.
 
 The graph is asked for v1 chunks with a list of modes and `subgraphs=True`: one shape, `(lane, mode, data)`, that
@@ -609,7 +609,7 @@ def standing_after(call: Call, *, in_loop: bool) -> Standing:
         return standing_of(call.graph.get_state(call.latest())) if call.thread_id is not None else Standing()
     except Exception as error:
         if not is_unknown_there(call.graph, error):  # a run that was stopped before it began holds nothing
-            logger.warning("the checkpoint could not be read after the turn", exc_info=True)
+            logger.warning("the checkpoint could not be read after the turn: %s", type(error).__name__)
         return Standing()
 
 
@@ -618,7 +618,7 @@ async def astanding_after(call: Call) -> Standing:
         return standing_of(await call.graph.aget_state(call.latest())) if call.thread_id is not None else Standing()
     except Exception as error:
         if not is_unknown_there(call.graph, error):
-            logger.warning("the checkpoint could not be read after the turn", exc_info=True)
+            logger.warning("the checkpoint could not be read after the turn: %s", type(error).__name__)
         return Standing()
 
 

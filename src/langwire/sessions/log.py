@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from secrets import token_hex
 from time import monotonic_ns, time_ns
@@ -39,6 +39,8 @@ from langwire.events import (
 
 MAX_ENTRIES = 20_000
 MAX_BYTES = 16 * 2**20
+LEAST = 16
+"""So many of the newest entries stay, whatever they take: a large one does not push out those that come with it."""
 JOIN_OVER = 256
 """A reader with more entries than this before it gets the deltas of each part joined."""
 EXACT = 2**63
@@ -49,6 +51,8 @@ ResetReason = Literal["foreign", "forgotten"]
 _ENTRY_BYTES = 300
 """What an entry with an empty delta takes in memory, roughly."""
 _POSITION = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
+_VALUE_COST = 4
+"""How much more a value takes than its JSON, roughly: the JSON is kept as well, and small objects are large."""
 _DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
 _SMALL = frozenset({NodeEnd, NodeStart, ReasoningStart, TextEnd, TextStart, ToolCallStart})
 """Events without a value of foreign make: ids and names."""
@@ -143,10 +147,9 @@ class Log:
 
     def _forget(self) -> None:
         """Drop the oldest entries, an eighth of the limit at a time: so each one costs next to nothing."""
-        keep, size, least = len(self._kept), self.bytes, 1  # the newest entry stays, whatever it takes
+        keep, size, at = len(self._kept), self.bytes, 0
         entries_goal, bytes_goal = self._max_entries * 7 // 8, self._max_bytes * 7 // 8
-        at = 0
-        while keep > least and (keep > entries_goal or size > bytes_goal):
+        while keep > 1 and (keep > entries_goal or (size > bytes_goal and keep > LEAST)):
             size -= self._kept[at].size
             at, keep = at + 1, keep - 1
         gone = self._kept[:at]  # lives until all is counted: what it holds may run code when it goes
@@ -352,7 +355,7 @@ def _slot(entry: Entry) -> _Slot:
     if type(event) in _SMALL:
         return _Slot(entry, 2 * _ENTRY_BYTES)
     json = encode_entry(entry)
-    return _Slot(entry, _ENTRY_BYTES + len(json), json)
+    return _Slot(entry, _ENTRY_BYTES + _VALUE_COST * len(json), json)
 
 
 def _delta_text(delta: TextDelta | ReasoningDelta | ToolCallDelta) -> str:
@@ -361,28 +364,29 @@ def _delta_text(delta: TextDelta | ReasoningDelta | ToolCallDelta) -> str:
 
 def _joined(slots: Iterable[_Slot]) -> Iterator[_Slot]:
     """Join neighbouring deltas of one part; the number and time are those of the last one."""
-    run: list[Entry] = []
+    run: list[_Slot] = []
     for slot in slots:
         event = slot.entry.event
-        if run and not (type(event) is type(run[0].event) and _part(event) == _part(run[0].event)):
+        if run and not (type(event) is type(run[0].entry.event) and _part(event) == _part(run[0].entry.event)):
             yield _join(run)
             run = []
         if isinstance(event, _DELTAS):
-            run.append(slot.entry)
+            run.append(slot)
         else:
             yield slot
     if run:
         yield _join(run)
 
 
-_part: Callable[[Event], str] = lambda event: getattr(event, "id", "")  # noqa: E731
+def _part(event: Event) -> str:
+    return getattr(event, "id", "")
 
 
-def _join(run: Sequence[Entry]) -> _Slot:
-    last = run[-1]
+def _join(run: Sequence[_Slot]) -> _Slot:
+    last = run[-1].entry
     if len(run) == 1:
-        return _slot(last)
-    deltas = [entry.event for entry in run]
+        return run[-1]
+    deltas = [slot.entry.event for slot in run]
     text = "".join(_delta_text(delta) for delta in deltas if isinstance(delta, _DELTAS))
     name = "args" if isinstance(last.event, ToolCallDelta) else "text"
     return _slot(Entry(seq=last.seq, at_ms=last.at_ms, event=msgspec.structs.replace(last.event, **{name: text})))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import msgspec
 from langgraph.types import Command
 
+from langwire.core._guards import is_mapping
+from langwire.core._secrets import MASK
+from langwire.core.codec import encode
 from langwire.core.extractors import ToolUse
 from langwire.core.interrupts import BREAKPOINT, read_interrupt, resume_map
 from langwire.core.transcript import Transcript
@@ -29,7 +32,7 @@ from langwire.errors import (
     UnknownTurn,
     UsageError,
 )
-from langwire.events import ErrorInfo, Event, Interrupt, MessagesRemoved, Outcome, TurnEnd
+from langwire.events import Custom, ErrorInfo, Event, Interrupt, MessagesRemoved, Outcome, TurnEnd
 from langwire.sessions import graph as graphs
 from langwire.sessions._answers import answers_by_text, decisions_of
 from langwire.sessions._inputs import read_input, title_of
@@ -56,8 +59,9 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
 
     `running` is the id of the turn that runs here, `waiting` how many wait. `unfinished` says that the last turn
     began in another process, and that no end of it has been kept: it runs there, or died with it. `outcome` and
-    `error` are those of the last turn that ended. `interrupts` are the questions that wait for an answer, `next` the
-    nodes that would run next, `values` the graph's state. `position` is where the log ends.
+    `error` are those of the last turn that ended. `interrupts` are the questions that wait for an answer; `answered`
+    are the ids of those whose answers a turn took that was cut off: `continue_()` goes on with them. `next` are the
+    nodes that would run next, `values` is the graph's state. `position` is where the log ends.
     """
 
     thread_id: str
@@ -67,6 +71,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None
     error: ErrorInfo | None
     interrupts: tuple[Interrupt, ...]
+    answered: tuple[str, ...]
     next: tuple[str, ...]
     checkpoint_id: str | None
     values: Any
@@ -114,7 +119,7 @@ class Session:
     def outcome(self) -> Outcome | None:
         """How the last turn ended; None while one runs."""
         if self.turn is not None:
-            return self.turn.outcome
+            return self.turn.outcome if self.turn.state != "running" else None
         return self._record.outcome if self._record is not None else None
 
     @property
@@ -136,6 +141,7 @@ class Session:
 
     def subscribe(self, after: int | str | None = None) -> Reader:
         """Return a reader of the thread's log, from a position on: see `Log.subscribe`."""
+        self._check_open()
         self._adapter.keep(self)
         return self.log.subscribe(after)
 
@@ -144,16 +150,16 @@ class Session:
 
         A page is rebuilt from it after a restart: `subscribe(history.position)` then goes on. Raises `UnknownThread`.
         """
+        self._check_open()
         while True:
-            turn, position = self.turn, self.log.position
-            running = turn is not None and turn.state == "running" and turn.first is not None
-            config = self._config()
-            if turn is not None and running and turn.first is not None and turn.first > self.log.first - 1:
-                position = f"{self.log.id}:{turn.first - 1}"
+            last, turn, config, unread = self.turn, self._running(), self._config(), False
+            position = self.log.position
+            if turn is not None and turn.first is not None:
+                position = f"{self.log.id}:{max(turn.first, self.log.first) - 1}"
                 config["configurable"]["checkpoint_id"] = turn.checkpoint_before
-            unread = running and turn is not None and turn.checkpoint_before is None
+                unread = turn.checkpoint_before is None  # the thread was new
             snapshot = None if unread else await snapshot_of(self._options.graph, config)
-            if self.turn is turn:  # else a turn has begun, and this may hold some of it
+            if self.turn is last:  # else a turn has begun, and this may hold some of it
                 break
         record = await self._read_record()
         if snapshot is None and record is None and self.log.last == 0:
@@ -163,14 +169,15 @@ class Session:
     def _history(self, snapshot: Any, record: SessionRecord | None, position: str) -> History:
         events = retold(snapshot, self.thread_id)
         closed = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
-        outcome = self.outcome
-        if outcome in ("error", "cancelled", "timeout"):
+        outcome, running = self.outcome, record is not None and record.running
+        if outcome in ("error", "cancelled", "timeout") or running:
             closed.add(BREAKPOINT)  # a checkpoint cannot tell a run that was stopped from one that waits there
         events = [event for event in events if not (isinstance(event, Interrupt) and event.id in closed)]
         end = events[-1]
         if isinstance(end, TurnEnd):
             open = tuple(id for id in end.interrupts if id not in closed)
-            outcome = end.outcome if outcome is None or open else outcome
+            outcome = end.outcome if open or outcome in (None, "interrupted") else outcome
+            outcome = "cancelled" if running and not open else outcome
             events[-1] = msgspec.structs.replace(end, outcome=outcome, error=self.error, interrupts=open)
         if self._options.redactor is not None:
             redaction = self._options.redactor.begin()
@@ -179,6 +186,7 @@ class Session:
 
     async def state(self) -> SessionState:
         """Return where the thread stands, by its record and its checkpoint. Raises `UnknownThread`."""
+        self._check_open()
         snapshot = await snapshot_of(self._options.graph, self._config())
         record = await self._read_record()
         if snapshot is None and record is None and self.log.last == 0:
@@ -186,20 +194,22 @@ class Session:
         standing = graphs.standing_of(snapshot)
         unfinished = record is not None and record.running and record.instance != self._adapter.instance
         answered = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
-        asked = tuple(question for question in _questions(standing) if question.id not in answered)
-        if not self._running():
+        asked = tuple(self._masked(question) for question in _questions(standing) if question.id not in answered)
+        running = self._running()
+        if running is None:
             self._pending = asked
         values = snapshot.values if snapshot is not None else None
         if self._options.redactor is not None:
             values, _ = self._options.redactor.redact(values)
         return SessionState(
             thread_id=self.thread_id,
-            running=running.id if (running := self._running()) is not None else None,
+            running=running.id if running is not None else None,
             waiting=max(0, len(self._unended()) - 1),
             unfinished=unfinished,
             outcome=self.outcome,
             error=self.error,
             interrupts=asked,
+            answered=tuple(question.id for question in _questions(standing) if question.id in answered),
             next=tuple(snapshot.next) if snapshot is not None else (),
             checkpoint_id=standing.checkpoint_id,
             values=values,
@@ -207,6 +217,17 @@ class Session:
             owner=record.owner if record is not None else None,
             title=record.title if record is not None else None,
         )
+
+    def _masked(self, question: Interrupt) -> Interrupt:
+        if self._options.redactor is None:
+            return question
+        (masked,) = self._options.redactor.begin().feed(question)
+        return masked if isinstance(masked, Interrupt) else question
+
+    def _check_open(self) -> None:
+        self._adapter.check_open()
+        if self.log.closed is not None:
+            raise UnknownThread(f"thread {self.thread_id!r:.200} was {self.log.closed}: ask the adapter for it anew")
 
     def _unknown(self) -> UnknownThread:
         return UnknownThread(f"nothing is known of thread {self.thread_id!r:.200}: nothing has been sent to it")
@@ -220,6 +241,7 @@ class Session:
         context_lines: Sequence[str] = (),
         client_message_id: str | None = None,
         principal: str | None = None,
+        turn_id: str | None = None,
         config: Mapping[str, Any] | None = None,
         when_busy: WhenBusy | None = None,
         when_interrupted: WhenInterrupted | None = None,
@@ -229,8 +251,8 @@ class Session:
 
         `input` is a text, the content blocks of a message, messages, or whatever else the graph takes.
         `context_lines` are for the model, apart from the text. A `client_message_id` that was taken before starts
-        nothing: the same turn is returned again. `principal` is who asks. `config` and further keywords (`context`,
-        `durability`, …) go to the graph.
+        nothing: the same turn is returned again. `principal` is who asks, `turn_id` an id of your own for the turn.
+        `config` and further keywords (`context`, `durability`, …) go to the graph.
 
         `when_busy` says what happens while a turn runs: `reject` it, `enqueue` behind the others, or `replace` them,
         which are stopped first. `when_interrupted` says what happens while a question is open: `reject`, `answer` it
@@ -261,14 +283,17 @@ class Session:
             admitted = await self._answer_or_drop(turn, call, before, record, input, policy)
             if admitted is call and unfit is not None:
                 raise unfit
-            await self._record_begin(turn, title_of(input), client_message_id)
+            await self._record_begin(turn, self._title(input), client_message_id)
             return admitted, before
 
-        turn = self._begin(call, admit, when_busy, principal)
+        turn = self._begin(call, admit, when_busy, principal, turn_id)
         if client_message_id is not None:
             self._taken[client_message_id] = turn
         try:
             return await self._begun(turn)
+        except asyncio.CancelledError:
+            turn.stop("its sender left before it began")  # nobody has it in hand
+            raise
         except Exception:
             self._taken.pop(client_message_id or "", None)  # it was refused: it may be sent again
             raise
@@ -280,6 +305,7 @@ class Session:
         partial: bool = False,
         decided_by: str | None = None,
         principal: str | None = None,
+        turn_id: str | None = None,
         config: Mapping[str, Any] | None = None,
         when_busy: WhenBusy | None = None,
         **kwargs: Any,
@@ -302,12 +328,13 @@ class Session:
             await self._record_begin(turn)
             return admitted, before
 
-        return await self._begun(self._begin(call, admit, when_busy, principal))
+        return await self._begun(self._begin(call, admit, when_busy, principal, turn_id))
 
     async def continue_(
         self,
         *,
         principal: str | None = None,
+        turn_id: str | None = None,
         config: Mapping[str, Any] | None = None,
         when_busy: WhenBusy | None = None,
         **kwargs: Any,
@@ -331,7 +358,7 @@ class Session:
             await self._record_begin(turn)
             return (call.with_input(Command(resume=kept), "resume") if kept else call), before
 
-        return await self._begun(self._begin(call, admit, when_busy, principal))
+        return await self._begun(self._begin(call, admit, when_busy, principal, turn_id))
 
     async def cancel(self, reason: str | None = None, *, turn_id: str | None = None, wait: float = 5.0) -> bool:
         """Stop the turn that runs, or the one with this id: see `Turn.cancel`. True when none runs.
@@ -350,10 +377,8 @@ class Session:
         To regenerate an answer, `fork` at its message id and `continue_()`; to edit a message, `fork` at its id and
         `submit` the new one. What came after stays in the checkpointer. Raises `UnknownPoint` and `TurnRunning`.
         """
-        self._adapter.check_open()
-        self._refuse_busy()
-        self._moving = True
-        try:
+        self._check_open()
+        async with self.alone():
             config, graph = self._config(), self._options.graph
             snapshot, lost = await point_before(graph, config, point)
             checkpoint_id = await go_back(graph, config, snapshot)
@@ -362,9 +387,17 @@ class Session:
             self._pending = ()
             if lost:
                 self.log.append(MessagesRemoved(ids=lost))
+        return checkpoint_id
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator[None]:
+        """Have the thread to oneself: no turn begins meanwhile. Raises `TurnRunning` while one runs or waits."""
+        self._refuse_busy()
+        self._moving = True
+        try:
+            yield
         finally:
             self._moving = False
-        return checkpoint_id
 
     async def shut(self, reason: str) -> bool:
         """Stop all turns, those that wait as well; return whether they have stopped."""
@@ -389,7 +422,7 @@ class Session:
 
     def _refuse_busy(self) -> None:
         if self._moving:
-            raise TurnRunning(f"thread {self.thread_id!r:.200} goes back to an earlier point: send this again then")
+            raise TurnRunning(f"thread {self.thread_id!r:.200} goes back, or is being deleted: send this again then")
         unended = self._unended()
         if unended:
             first = unended[0]
@@ -399,11 +432,21 @@ class Session:
                 "when_busy='enqueue' or 'replace'"
             )
 
-    def _begin(self, call: graphs.Call, admit: Admit, when_busy: WhenBusy | None, principal: str | None) -> Turn:
+    def _begin(
+        self,
+        call: graphs.Call,
+        admit: Admit,
+        when_busy: WhenBusy | None,
+        principal: str | None,
+        turn_id: str | None,
+    ) -> Turn:
         """Make a turn, behind those that have not ended."""
-        self._adapter.check_open()
+        self._check_open()
         policy: WhenBusy = _one_of(when_busy or self._options.when_busy, _WHEN_BUSY)
         unended = self._unended()
+        known = [*unended, *([self.turn] if self.turn is not None else [])]
+        if turn_id is not None and any(turn.id == turn_id for turn in known):
+            raise UsageError(f"turn id {turn_id!r:.80} is taken: give each turn an id of its own, or none")
         if policy == "reject" or self._moving:
             self._refuse_busy()
         if len(unended) > MAX_WAITING:
@@ -424,6 +467,7 @@ class Session:
                 idle_timeout=options.idle_timeout,
             ),
             thread_id=self.thread_id,
+            turn_id=turn_id,
             after=unended[-1] if unended else None,
             queued=bool(unended) and policy == "enqueue",
             principal=principal,
@@ -456,6 +500,8 @@ class Session:
         report(what, error, logging.WARNING, self._options.redactor)
 
     def _config(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        if not is_mapping({} if config is None else config):
+            raise UsageError(f"config came as a {type(config).__name__}: expected a dict")
         own: dict[str, Any] = {**(self._options.config or {}), **(config or {})}
         configurable: dict[str, Any] = {}
         for given in (self._options.config, config):
@@ -463,6 +509,10 @@ class Session:
         return {**own, "configurable": {**configurable, "thread_id": self.thread_id}}
 
     # -------------------------------------------------------------- admitting a turn
+
+    def _title(self, input: Any) -> str | None:
+        title, redactor = title_of(input), self._options.redactor
+        return title if redactor is None else redactor.redact(title)[0]
 
     async def _record_begin(self, turn: Turn, title: str | None = None, client_message_id: str | None = None) -> None:
         try:
@@ -474,7 +524,7 @@ class Session:
                 title=title,
                 client_message_id=client_message_id,
             )
-        except BaseException:
+        except UsageError:  # this refuses the turn: its answers are open again
             await self._options.store.withdraw(self.thread_id, turn.id)
             raise
         self.turn = self._asking = turn
@@ -527,7 +577,12 @@ class Session:
         store, questions = self._options.store, _questions(before)
         self._refuse_late(record, questions, answers)
         values = resume_map(questions, answers)
-        left = [question.id for question in questions if question.id not in values]
+        if self._options.redactor is not None and MASK.encode() in encode(Custom(data=values)):
+            raise InvalidDecision(
+                f"an answer holds {MASK!r}, and the tool would get that: approve the action as it is, or give the value"
+            )
+        given = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        left = [question.id for question in questions if question.id not in {*values, *given}]
         if left and not partial:
             raise InvalidDecision(
                 f"{len(values)} of {len(questions)} open questions were answered: answer {', '.join(left)} too, or "
@@ -581,20 +636,33 @@ class Session:
     async def _settle(self, turn: Turn, end: TurnEnd) -> None:
         """Keep how a turn ended.
 
-        One that was never admitted leaves the questions open that were. One that was cut off while it went on with
-        answers leaves these as they are: LangGraph has kept them, and would pass over any others.
+        One that was cut off while it went on with answers leaves these as they are: LangGraph has kept them, and would
+        pass over any others.
         """
-        store = self._options.store
+        if self._asking is not turn:
+            await self._settle_unadmitted(turn, end)
+            return
         cut_off = end.outcome in ("error", "cancelled", "timeout") and turn.cause != "message"
         asked = None if cut_off else bool(end.interrupts)
-        if self._asking is not turn:
-            self.turn = turn
-            record = await store.get(self.thread_id)
-            if record is not None and record.running:  # in another process: this one is nothing to it
-                return
-            asked = None
-            await store.begin_turn(self.thread_id, turn.id, instance=self._adapter.instance, owner=turn.principal)
-        await store.end_turn(self.thread_id, turn.id, outcome=end.outcome, error=end.error, asked=asked)
+        await self._options.store.end_turn(self.thread_id, turn.id, outcome=end.outcome, error=end.error, asked=asked)
+        self._adapter.keep(self)
+
+    async def _settle_unadmitted(self, turn: Turn, end: TurnEnd) -> None:
+        """Keep how a turn ended that never reached the graph.
+
+        It takes back what it took, also by a call to the store that was cancelled and made all the same. What was
+        refused changes nothing, nor does anything while a question is open or a turn of another process runs.
+        """
+        store = self._options.store
+        self._taken = {id: other for id, other in self._taken.items() if other is not turn}
+        await store.withdraw(self.thread_id, turn.id)
+        record = await store.get(self.thread_id)
+        elsewhere = record is not None and record.running and record.turn_id != turn.id
+        if turn.refused or elsewhere or (record is not None and record.outcome == "interrupted"):
+            return
+        self.turn = turn
+        await store.begin_turn(self.thread_id, turn.id, instance=self._adapter.instance, owner=turn.principal)
+        await store.end_turn(self.thread_id, turn.id, outcome=end.outcome, error=end.error, asked=None)
 
 
 Admit: TypeAlias = Callable[[Turn, graphs.AsyncRun], Awaitable[tuple[graphs.Call, graphs.Standing]]]

@@ -30,10 +30,10 @@ async def sqlite_sessions(graph: Graph, path: str | os.PathLike[str], **options:
         raise UsageError(
             "this agent keeps its threads already: compile it without a checkpointer to keep them in a file"
         )
-    store = SQLiteSessionStore(path)
-    await store.get("-")  # says what is wrong with the file before LangGraph does
-    async with (
-        AsyncSqliteSaver.from_conn_string(os.fspath(path)) as saver,
-        SessionAdapter(keeping_threads(graph, saver), store, **options) as sessions,
-    ):
-        yield sessions
+    async with SQLiteSessionStore(path) as store:
+        await store.get("-")  # says what is wrong with the file before LangGraph does
+        async with (
+            AsyncSqliteSaver.from_conn_string(os.fspath(path)) as saver,
+            SessionAdapter(keeping_threads(graph, saver), store, **options) as sessions,
+        ):
+            yield sessions

@@ -152,7 +152,7 @@ class SessionStore(Protocol):
         ...
 
     async def withdraw(self, thread_id: str, turn_id: str) -> None:
-        """Take back the answers of a turn that never began: their questions are open again."""
+        """Take back the answers of a turn that never reached the graph, and that it took a client's message."""
         ...
 
     async def set_title(self, thread_id: str, title: str | None) -> bool:
@@ -293,9 +293,13 @@ class RecordStore(ABC):
 
     async def withdraw(self, thread_id: str, turn_id: str) -> None:
         def take_back(record: SessionRecord | None) -> tuple[SessionRecord | None, None]:
-            given = () if record is None else record.answers
-            left = tuple(answer for answer in given if answer.turn_id != turn_id)
-            return (None if left == given else replace(self._used(thread_id, record), answers=left)), None
+            if record is None:
+                return None, None
+            answers = tuple(answer for answer in record.answers if answer.turn_id != turn_id)
+            messages = tuple(pair for pair in record.client_message_ids if pair[1] != turn_id)
+            if (answers, messages) == (record.answers, record.client_message_ids):
+                return None, None
+            return replace(self._used(thread_id, record), answers=answers, client_message_ids=messages), None
 
         await self._move(thread_id, take_back)
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,9 +26,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from uuid import uuid4
 
+import msgspec
+
 from langwire.core.parser import StreamParser
 from langwire.core.transcript import TurnResult
-from langwire.errors import LogClosed, SessionsClosed, TurnRefused, UsageError
+from langwire.errors import LogClosed, ReaderTooSlow, SessionsClosed, TurnRefused, UsageError
 from langwire.events import (
     Cause,
     Entry,
@@ -57,7 +59,8 @@ Observer: TypeAlias = Callable[[Event], None]
 Middleware: TypeAlias = "Callable[[Turn], AbstractAsyncContextManager[Observer | None]]"
 """Code around a turn: entered before it begins, left when it has ended.
 
-What it raises on entering refuses the turn. It may yield an observer. See `langwire.sessions.middleware`.
+A `TurnRefused` or `UsageError` that it raises on entering refuses the turn, anything else is the turn's failure. It may
+yield an observer. On leaving, `turn.outcome` is known, and has not been told yet.
 """
 
 T = TypeVar("T")
@@ -172,6 +175,11 @@ class Turn:
         return self.result.exception
 
     @property
+    def refused(self) -> bool:
+        """Whether it was not taken: nothing of it reached the graph, and the thread is as it was."""
+        return isinstance(self._refused or self.exception, _REFUSALS)
+
+    @property
     def interrupts(self) -> tuple[Interrupt, ...]:
         """The questions that it left open; empty while it runs."""
         return self.result.interrupts if self._end is not None else ()
@@ -198,22 +206,15 @@ class Turn:
         """Return when nothing of the turn runs any more."""
         await self._ended.wait()
 
-    async def entries(self) -> AsyncGenerator[Entry]:
-        """Yield the log's entries from the turn's `TurnStart` to its `TurnEnd`, and what others told in between."""
-        await self.begun()
-        if self.first is None:
-            return
-        async with self._log.subscribe(self.first - 1, join_over=EXACT) as reader:
-            async for entry in reader:
-                yield entry
-                if isinstance(entry.event, TurnEnd):
-                    return
-
     async def __aiter__(self) -> AsyncIterator[Event]:
         await self.begun()
         if self.first is None:
             return
         async with self._log.subscribe(self.first - 1, join_over=EXACT) as reader:
+            if reader.reset is not None:
+                raise ReaderTooSlow(
+                    f"the events of turn {self.id} are not kept any more: see history()", position=reader.reset.position
+                )
             async for entry in reader:
                 yield entry.event
                 if isinstance(entry.event, TurnEnd):
@@ -337,7 +338,7 @@ class Turn:
             rest = self._beat + idle - monotonic()
             if rest > 0:
                 timer = loop.call_later(rest, look)
-            else:
+            elif not self._cancelling and not deadline.expired():
                 deadline.reschedule(loop.time())
 
         self._beat = monotonic()
@@ -422,8 +423,11 @@ class Turn:
         if cut == "expired":
             return parser.expire(checkpoint_id=checkpoint_id)
         self.result.exception = cut
-        if not isinstance(cut, _REFUSALS):
-            self._report("failed", logging.WARNING, cut)
+        if self.refused:
+            events = parser.fail(cut)
+            refusal = ErrorInfo(code=type(cut).__name__, message=f"this was not taken: {type(cut).__name__}")
+            return [*events[:-1], msgspec.structs.replace(events[-1], error=refusal)]
+        self._report("failed", logging.WARNING, cut)
         return parser.fail(cut, error_id=self.id, checkpoint_id=checkpoint_id)
 
     async def _end_unstarted(self, cut: _Cut) -> Sequence[Event]:
@@ -486,7 +490,10 @@ class Turn:
                 end = self._last[-1]
                 self._end = end if isinstance(end, TurnEnd) else None
             self._tell_last()
-        self._parser, self._last = None, ()  # a thread keeps its last turn: what that one needed no more is let go
+        # A thread keeps its last turn: what that one needs no more is let go, and what its frames hold.
+        self._parser, self._last = None, ()
+        clear_frames(self.result.exception)
+        del self._call, self._redaction
 
     def _runs_on(self) -> bool:
         """Whether code of the run goes on: a task that does not let itself be cancelled, or a thread."""
