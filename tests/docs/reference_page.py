@@ -42,6 +42,10 @@ _FURTHER = {
     "langwire.core.codec": ["encode", "encode_entry", "to_dict", "decode", "decode_entry", "jsonable"],
     "langwire.core.schema": ["json_schema", "typescript", "incompatibilities"],
     "langwire.adapters.plain": ["PlainEncoder"],
+    "langwire.sessions.session": ["SessionState", "History"],
+    "langwire.sessions.log": ["Log", "Reader", "Reset"],
+    "langwire.sessions.store": ["SessionStore", "SessionRecord", "Answer", "Page", "MemorySessionStore"],
+    "langwire.sessions.summary": ["TurnSummary"],
     "langwire.host": ["load_agent"],
 }
 

@@ -350,6 +350,13 @@ class SessionStoreContract(ABC):
         expect(await store.answer("thread", [to("a", turn="t3"), to("b", turn="t3")]), ())
 
     @_test
+    async def test_a_withdrawn_turn_has_taken_no_message(self, store: SessionStore, clock: Clock) -> None:
+        await store.begin_turn("thread", "t1", instance="here", client_message_id="m1")
+        await store.begin_turn("thread", "t2", instance="here", client_message_id="m2")
+        await store.withdraw("thread", "t2")
+        expect((await known(store)).client_message_ids, (("m1", "t1"),))
+
+    @_test
     async def test_withdrawing_what_nobody_gave_changes_nothing(self, store: SessionStore, clock: Clock) -> None:
         await store.withdraw("thread", "t1")
         expect(await store.get("thread"), None)
