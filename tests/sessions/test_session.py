@@ -1631,3 +1631,18 @@ async def test_a_turn_may_have_an_id_of_its_senders_own() -> None:
         assert (turn.id, turn.result.turn_id) == ("run-1", "run-1")
         with pytest.raises(UsageError, match="turn id 'run-1' is taken"):
             await session.submit("two", turn_id="run-1")
+
+
+async def test_a_new_message_drops_what_was_answered_and_cut_off() -> None:
+    """Approve, Stop, "never mind": no question waits for an answer, so none is in the way."""
+    hold = Fault()
+    async with opened(deciding(hold)) as session:
+        turn = await say(session, "pay", "interrupted")
+        await session.resume({turn.interrupts[0].id: "yes"})
+        await hold.reached
+        await session.cancel("stop")
+        assert (await session.state()).answered == (turn.interrupts[0].id,)
+        again = await say(session, "never mind", "interrupted")
+        assert ("assistant", "decided: yes") not in await said(session)
+        await done(await session.resume({again.interrupts[0].id: "no"}))
+        assert (await said(session))[-1] == ("assistant", "decided: no")

@@ -161,7 +161,7 @@ class Model:
 
     def submit(self, words: str, when_interrupted: str) -> bool:
         """A message begins its turn; False when it may not."""
-        if self.asked and when_interrupted == "reject":
+        if self.asked and self.kept is None and when_interrupted == "reject":
             return False
         self.asked, self.kept, self.fresh = False, None, True
         self.said.append(Said(words))

@@ -542,8 +542,12 @@ class Session:
         input: Any,
         policy: WhenInterrupted,
     ) -> graphs.Call:
-        """A message has come: refuse it, or make it the answer, while a question is open."""
-        questions = _questions(before)
+        """A message has come: refuse it, or make it the answer, while a question is open.
+
+        A question whose answer was taken by a turn that was cut off waits for nobody: the message drops it.
+        """
+        given = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        questions = [question for question in _questions(before) if question.id not in given]
         paused = bool(before.paused)
         at_breakpoint = paused and record is not None and record.outcome == "interrupted" and not record.running
         if policy == "drop" or not (questions or at_breakpoint):
@@ -551,15 +555,9 @@ class Session:
         if policy == "answer" and questions:
             answers = answers_by_text(questions, input)
             return await self._answered(turn, call, before, record, answers, False, turn.principal)
-        answered = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
-        waiting = ", ".join(question.id for question in questions if question.id not in answered)
-        if questions and not waiting:
-            raise InterruptOpen(
-                f"the turn that took the answers of thread {self.thread_id!r:.200} was cut off: continue_() goes on, "
-                "or send with when_interrupted='drop'"
-            )
+        waiting = ", ".join(question.id for question in questions) or BREAKPOINT
         raise InterruptOpen(
-            f"thread {self.thread_id!r:.200} waits for an answer to {waiting or BREAKPOINT}: resume() it, or send with "
+            f"thread {self.thread_id!r:.200} waits for an answer to {waiting}: resume() it, or send with "
             "when_interrupted='answer' or 'drop'"
         )
 
