@@ -179,6 +179,7 @@ class SessionAdapter:
                 raise UnknownThread(f"nothing is known of thread {thread_id!r:.200}")
             await forget(graph, thread_id)  # without a look at its checkpoints, which may not be readable any more
             await store.delete(thread_id)
+            session.deleted = True
             session.log.close("deleted")
             with self._lock:
                 self._kept.pop(thread_id, None)

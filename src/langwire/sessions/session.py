@@ -110,6 +110,8 @@ class Session:
         """The last turn that was admitted: its questions are the open ones."""
         self._record: SessionRecord | None = None
         self._pending: tuple[Interrupt, ...] = ()
+        self.deleted = False
+        """Whether the thread was deleted under it: it takes nothing more."""
         self._taken: dict[str, Turn] = {}
         self._moving = False
 
@@ -226,8 +228,8 @@ class Session:
 
     def _check_open(self) -> None:
         self._adapter.check_open()
-        if self.log.closed is not None:
-            raise UnknownThread(f"thread {self.thread_id!r:.200} was {self.log.closed}: ask the adapter for it anew")
+        if self.deleted:
+            raise UnknownThread(f"thread {self.thread_id!r:.200} was deleted: ask the adapter for it anew")
 
     def _unknown(self) -> UnknownThread:
         return UnknownThread(f"nothing is known of thread {self.thread_id!r:.200}: nothing has been sent to it")

@@ -490,9 +490,8 @@ class Turn:
                 end = self._last[-1]
                 self._end = end if isinstance(end, TurnEnd) else None
             self._tell_last()
-        # A thread keeps its last turn: what that one needs no more is let go, and what its frames hold.
+        # A thread keeps its last turn: what that one needs no more is let go.
         self._parser, self._last = None, ()
-        clear_frames(self.result.exception)
         del self._call, self._redaction
 
     def _runs_on(self) -> bool:
