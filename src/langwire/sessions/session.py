@@ -288,7 +288,10 @@ class Session:
             await self._record_begin(turn, self._title(input), client_message_id)
             return admitted, before
 
-        turn = self._begin(call, admit, when_busy, principal, turn_id)
+        return await self._sent(self._begin(call, admit, when_busy, principal, turn_id), client_message_id)
+
+    async def _sent(self, turn: Turn, client_message_id: str | None) -> Turn:
+        """Return a message's turn when it has begun; remember it under the client's id, unless it is refused."""
         if client_message_id is not None:
             self._taken[client_message_id] = turn
         try:
