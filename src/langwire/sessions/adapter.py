@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -19,7 +19,7 @@ from langwire.events import Custom, Display, Entry, Event, Extracted, Progress, 
 from langwire.sessions._past import forget, snapshot_of
 from langwire.sessions.graph import ExtraMode, Graph, keeping_threads
 from langwire.sessions.log import MAX_BYTES, MAX_ENTRIES
-from langwire.sessions.session import Session, WhenBusy, WhenInterrupted
+from langwire.sessions.session import WHEN_BUSY, WHEN_INTERRUPTED, Session, WhenBusy, WhenInterrupted, one_of
 from langwire.sessions.store import MemorySessionStore, Page, SessionStore, now_ms
 from langwire.sessions.turn import Middleware
 
@@ -254,9 +254,8 @@ class SessionAdapter:
 
 
 def _check_options(middleware: Any, when_busy: Any, when_interrupted: Any, *timeouts: Any) -> None:
-    for given, words in ((when_busy, get_args(WhenBusy)), (when_interrupted, get_args(WhenInterrupted))):
-        if given not in words:
-            raise UsageError(f"{given!r:.80} came as a policy: expected one of {', '.join(words)}")
+    one_of(when_busy, WHEN_BUSY)
+    one_of(when_interrupted, WHEN_INTERRUPTED)
     for one in middleware:
         if not callable(one):
             raise UsageError(f"a {type(one).__name__} came as middleware: expected a function of the turn")

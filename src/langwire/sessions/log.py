@@ -186,16 +186,6 @@ class Log:
             raise UsageError(f"position came as {position!r:.80}: expected a number, or '<log id>:<number>'")
         return int(found[2]), found[1] != self.id
 
-    def _after(self, seq: int) -> Sequence[_Slot]:
-        """Return what follows entry `seq`. Raises `ReaderTooSlow` when some of it is forgotten."""
-        if seq < self._forgotten:
-            raise ReaderTooSlow(
-                f"this reader stands at {self.id}:{seq}, but the log begins after {self.id}:{self._forgotten} now: "
-                "read faster, or begin anew with history()",
-                position=f"{self.id}:{seq}",
-            )
-        return self._kept[seq - self._forgotten :]
-
     def wait(self, reader: Reader, seq: int) -> bool:
         """Have a reader woken by what comes after `seq`; False when it has come, or nothing will."""
         with self._lock:
@@ -210,9 +200,15 @@ class Log:
             self._waiting = [other for other in self._waiting if other is not reader]
 
     def take(self, seq: int) -> Sequence[_Slot]:
-        """What follows entry `seq` now. Raises `ReaderTooSlow`."""
+        """Return what follows entry `seq` now. Raises `ReaderTooSlow` when some of it is forgotten."""
         with self._lock:
-            return self._after(seq)
+            if seq < self._forgotten:
+                raise ReaderTooSlow(
+                    f"this reader stands at {self.id}:{seq}, but the log begins after {self.id}:{self._forgotten} now: "
+                    "read faster, or begin anew with history()",
+                    position=f"{self.id}:{seq}",
+                )
+            return self._kept[seq - self._forgotten :]
 
     def count_reader(self, change: int) -> None:
         """Count a reader in or out."""

@@ -170,7 +170,7 @@ class Session:
 
     def _history(self, snapshot: Any, record: SessionRecord | None, position: str) -> History:
         events = retold(snapshot, self.thread_id)
-        closed = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        closed = _answered_in(record)
         outcome, running = self.outcome, record is not None and record.running
         if outcome in ("error", "cancelled", "timeout") or running:
             closed.add(BREAKPOINT)  # a checkpoint cannot tell a run that was stopped from one that waits there
@@ -195,7 +195,7 @@ class Session:
             raise self._unknown()
         standing = graphs.standing_of(snapshot)
         unfinished = record is not None and record.running and record.instance != self._adapter.instance
-        answered = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        answered = _answered_in(record)
         asked = tuple(self._masked(question) for question in _questions(standing) if question.id not in answered)
         running = self._running()
         if running is None:
@@ -268,7 +268,7 @@ class Session:
             return await self._begun(taken)
         if isinstance(input, Command) and cast("Command[Any]", input).resume is not None:
             raise InvalidInput("a Command with answers came: answer with resume(), which takes each answer once")
-        policy: WhenInterrupted = _one_of(when_interrupted or self._options.when_interrupted, _WHEN_INTERRUPTED)
+        policy: WhenInterrupted = one_of(when_interrupted or self._options.when_interrupted, WHEN_INTERRUPTED)
         given = read_input(input, context_lines, self._options.max_input_bytes)
         unfit: InvalidInput | None = None
         try:
@@ -353,9 +353,8 @@ class Session:
 
         async def admit(turn: Turn, run: graphs.AsyncRun) -> tuple[graphs.Call, graphs.Standing]:
             record, before = await self._read_record(), await run.before()
-            if before.checkpoint_id is None or before.paused == (
-                "__start__",
-            ):  # of the latter, what was put in is gone
+            gone_back_to_nothing = before.paused == ("__start__",)  # what was put in there is gone
+            if before.checkpoint_id is None or gone_back_to_nothing:
                 raise InvalidInput(
                     f"thread {self.thread_id!r:.200} holds nothing to go on with: submit() something first"
                 )
@@ -447,7 +446,7 @@ class Session:
     ) -> Turn:
         """Make a turn, behind those that have not ended."""
         self._check_open()
-        policy: WhenBusy = _one_of(when_busy or self._options.when_busy, _WHEN_BUSY)
+        policy: WhenBusy = one_of(when_busy or self._options.when_busy, WHEN_BUSY)
         unended = self._unended()
         known = [*unended, *([self.turn] if self.turn is not None else [])]
         if turn_id is not None and any(turn.id == turn_id for turn in known):
@@ -551,7 +550,7 @@ class Session:
 
         A question whose answer was taken by a turn that was cut off waits for nobody: the message drops it.
         """
-        given = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        given = _answered_in(record)
         questions = [question for question in _questions(before) if question.id not in given]
         paused = bool(before.paused)
         at_breakpoint = paused and record is not None and record.outcome == "interrupted" and not record.running
@@ -584,7 +583,7 @@ class Session:
             raise InvalidDecision(
                 f"an answer holds {MASK!r}, and the tool would get that: approve the action as it is, or give the value"
             )
-        given = {answer.interrupt_id for answer in record.answers} if record is not None else set[str]()
+        given = _answered_in(record)
         left = [question.id for question in questions if question.id not in {*values, *given}]
         if left and not partial:
             raise InvalidDecision(
@@ -670,11 +669,12 @@ class Session:
 
 Admit: TypeAlias = Callable[[Turn, graphs.AsyncRun], Awaitable[tuple[graphs.Call, graphs.Standing]]]
 
-_WHEN_BUSY: tuple[WhenBusy, ...] = get_args(WhenBusy)
-_WHEN_INTERRUPTED: tuple[WhenInterrupted, ...] = get_args(WhenInterrupted)
+WHEN_BUSY: tuple[WhenBusy, ...] = get_args(WhenBusy)
+WHEN_INTERRUPTED: tuple[WhenInterrupted, ...] = get_args(WhenInterrupted)
 
 
-def _one_of(given: Any, words: Sequence[T]) -> T:
+def one_of(given: Any, words: Sequence[T]) -> T:
+    """Return a policy that is one of these words. Raises `UsageError` for any other."""
     if given not in words:
         raise UsageError(f"{given!r:.80} came as a policy: expected one of {', '.join(map(str, words))}")
     return given
@@ -687,6 +687,11 @@ def _refuse_repeated(record: SessionRecord | None, client_message_id: str | None
             f"message {client_message_id!r:.80} was taken by turn {taken[client_message_id]}: nothing was sent",
             turn_id=taken[client_message_id],
         )
+
+
+def _answered_in(record: SessionRecord | None) -> set[str]:
+    """Return the ids of the interrupts whose answers a turn has taken, of the asking that is open."""
+    return {answer.interrupt_id for answer in record.answers} if record is not None else set()
 
 
 def _questions(standing: graphs.Standing) -> list[Interrupt]:
