@@ -14,10 +14,10 @@ from weakref import WeakValueDictionary
 
 from langwire.core.built_ins import BUILT_INS
 from langwire.core.extractors import Extractor
-from langwire.errors import SessionsClosed, TurnRunning, UnknownThread, UnsupportedGraph, UsageError
+from langwire.errors import SessionsClosed, TurnRunning, UnknownThread, UsageError
 from langwire.events import Custom, Display, Entry, Event, Extracted, Progress, TaskUpdate
 from langwire.sessions._past import forget, snapshot_of
-from langwire.sessions.graph import ExtraMode, Graph, keeping_threads
+from langwire.sessions.graph import ExtraMode, Graph, keeping_threads, refuse_what_is_no_graph
 from langwire.sessions.log import MAX_BYTES, MAX_ENTRIES
 from langwire.sessions.session import WHEN_BUSY, WHEN_INTERRUPTED, Session, WhenBusy, WhenInterrupted, one_of
 from langwire.sessions.store import MemorySessionStore, Page, SessionStore, now_ms
@@ -88,9 +88,7 @@ class SessionAdapter:
         max_idle: float = 3600.0,
         max_bytes: int = 256 * 2**20,
     ) -> None:
-        if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
-            hint = "compile it first: graph.compile()" if hasattr(graph, "compile") else "pass a compiled graph"
-            raise UnsupportedGraph(f"expected a compiled LangGraph graph, got a {type(graph).__name__}: {hint}")
+        refuse_what_is_no_graph(graph)
         _check_options(middleware, when_busy, when_interrupted, timeout, idle_timeout)
         _check_limits(max_input_bytes, max_entries, max_log_bytes, max_sessions, max_idle, max_bytes)
         self.instance = uuid4().hex

@@ -282,9 +282,7 @@ def prepare(
     kwargs: Mapping[str, Any],
 ) -> Call:
     """Return how a graph is to be called. Raises `UnsupportedGraph`, `InvalidInput` or `UsageError`."""
-    if not isinstance(graph, Graph):
-        hint = "compile it first: graph.compile()" if hasattr(graph, "compile") else "pass what graph.compile() returns"
-        raise UnsupportedGraph(f"expected a compiled LangGraph graph, got a {type(graph).__name__}: {hint}")
+    refuse_what_is_no_graph(graph)
     for name in _OURS & kwargs.keys():
         given = kwargs[name]
         if name == "version" and given == "v3":
@@ -292,7 +290,7 @@ def prepare(
         raise UsageError(
             f"{name}={given!r} is langwire's to choose: leave it out, or ask with modes=[…] and state=True"
         )
-    parameters = _parameters(type(graph))
+    parameters = _parameters(cast("type[Any]", type(graph)))
     unknown = sorted(kwargs.keys() - parameters.keys())
     if unknown and "durability" in parameters:  # a local graph, which would take the word and do nothing with it
         raise UsageError(f"unknown keyword {', '.join(unknown)}: expected one of {_named(parameters)}")
@@ -311,6 +309,13 @@ def prepare(
         extractors=Extractors(extractors, on_error=on_extractor_error or _log_failed_extractor),
         kwargs=_declared(graph, kwargs),
     )
+
+
+def refuse_what_is_no_graph(graph: Any) -> None:
+    """Raise `UnsupportedGraph` for anything but a compiled graph."""
+    if not isinstance(graph, Graph):
+        hint = "compile it first: graph.compile()" if hasattr(graph, "compile") else "pass what graph.compile() returns"
+        raise UnsupportedGraph(f"expected a compiled LangGraph graph, got a {type(graph).__name__}: {hint}")
 
 
 def _declared(graph: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
