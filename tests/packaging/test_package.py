@@ -90,7 +90,19 @@ for name in modules:
 """
 
 
-NEED_EXTRAS = {"langwire.sessions.otel": "otel"}
+NEED_EXTRAS = {
+    "langwire.adapters._shared.web": "web",
+    "langwire.adapters.agui._answers": "agui",
+    "langwire.adapters.agui._blocks": "agui",
+    "langwire.adapters.agui._protocol": "agui",
+    "langwire.adapters.agui._reading": "agui",
+    "langwire.adapters.agui._streams": "web",
+    "langwire.adapters.agui.bridge": "agui",
+    "langwire.adapters.agui.endpoint": "web",
+    "langwire.adapters.agui.request": "agui",
+    "langwire.commands.serve": "web",
+    "langwire.sessions.otel": "otel",
+}
 MISSING = IMPORT_ALL.replace("map(json.loads, sys.argv[1:])", "[sys.argv[1]], json.loads(sys.argv[2])").replace(
     "    importlib.import_module(name)",
     "    try:\n        importlib.import_module(name)\n    except ImportError as error:\n        print(error)",

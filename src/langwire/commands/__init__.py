@@ -15,12 +15,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Never
+from typing import Any, Never
 
 from langwire.adapters._shared.safe_terminal import safe_terminal
-from langwire.errors import UsageError
+from langwire.errors import MissingExtra, UsageError
 
 DONE, FAILED, PAUSED, USAGE, STOPPED = 0, 1, 2, 64, 130
+DEMO, PORT = "assistant", 8642
+"""What `serve` takes where nothing is said."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -92,7 +94,39 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     run.add_argument("--db", metavar="FILE", help="the SQLite file that keeps the threads of an agent that keeps none")
     run.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     run.set_defaults(run=_run)
-    return parser, {"demo": demo, "run": run}
+    return parser, {"demo": demo, "run": run, "serve": _add_serve(commands)}
+
+
+def _add_serve(commands: Any) -> argparse.ArgumentParser:
+    serve = commands.add_parser(
+        "serve",
+        help="an agent for AG-UI clients on this machine",
+        description="Serve an agent to AG-UI clients on this machine, at /agui, until Ctrl-C.",
+        epilog="Exit codes: 0 stopped by SIGTERM, 1 failed, 64 called wrongly, 130 stopped with Ctrl-C (pressed twice, "
+        "it does not wait for the step that runs).",
+    )
+    serve.add_argument("spec", metavar="SPEC", nargs="?", help="file.py:graph or pkg.module:graph, also of a factory")
+    serve.add_argument(
+        "--demo",
+        metavar="NAME",
+        nargs="?",
+        const=DEMO,
+        help=f"a demo agent instead, no key needed: assistant, approval, team or failing ({DEMO} when left out)",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="a name or address of this machine's loopback (127.0.0.1)")
+    serve.add_argument("--port", type=_port, default=PORT, help=f"the port, 0 for any that is free ({PORT})")
+    serve.add_argument(
+        "--db", metavar="FILE", help="the SQLite file that keeps the threads of an agent that keeps none"
+    )
+    serve.add_argument("--debug", action="store_true", help="show the tracebacks of failures")
+    serve.set_defaults(run=_serve)
+    return serve
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, not {text!r}")
+    return int(text)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -113,6 +147,25 @@ def _run(options: argparse.Namespace) -> int:
             thread=options.thread,
             db=options.db,
             as_json=options.json,
+            debug=options.debug,
+        )
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if (options.spec is None) == (options.demo is None):
+        raise UsageError("serve expected one agent: langwire serve SPEC, or langwire serve --demo")
+    try:
+        from langwire.commands.serve import Service, serve
+    except MissingExtra as error:
+        say(str(error))
+        return FAILED
+    return serve(
+        Service(
+            spec=options.spec or f"langwire.demo:{options.demo}",
+            host=options.host,
+            port=options.port,
+            db=options.db,
             debug=options.debug,
         )
     )

@@ -36,7 +36,7 @@ from langwire.events import Custom, ErrorInfo, Event, Interrupt, MessagesRemoved
 from langwire.sessions import graph as graphs
 from langwire.sessions._answers import answers_by_text, decisions_of
 from langwire.sessions._inputs import read_input, title_of
-from langwire.sessions._past import go_back, point_before, retold, snapshot_of
+from langwire.sessions._past import go_back, messages_in, point_before, retold, snapshot_of
 from langwire.sessions.log import Log, Reader
 from langwire.sessions.store import Answer, SessionRecord
 from langwire.sessions.summary import report
@@ -78,6 +78,11 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     position: str
     owner: str | None = None
     title: str | None = None
+
+    @property
+    def messages(self) -> dict[str, Any]:
+        """The messages in `values` by id, in their order: LangChain's own, or the dicts that a remote graph has."""
+        return messages_in(self.values)
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,14 +152,14 @@ class Session:
         self._adapter.keep(self)
         return self.log.subscribe(after)
 
-    async def history(self) -> History:
-        """Return what the thread holds by its checkpoint, whoever said it, up to the turn that runs.
+    async def history(self, *, before: Turn | None = None) -> History:
+        """Return what the thread holds by its checkpoint, whoever said it, up to the turn that runs, or `before` one.
 
         A page is rebuilt from it after a restart: `subscribe(history.position)` then goes on. Raises `UnknownThread`.
         """
         self._check_open()
         while True:
-            last, turn, config, unread = self.turn, self._running(), self._config(), False
+            last, turn, config, unread = self.turn, before or self._running(), self._config(), False
             position = self.log.position
             if turn is not None and turn.first is not None:
                 position = f"{self.log.id}:{max(turn.first, self.log.first) - 1}"

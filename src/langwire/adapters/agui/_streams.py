@@ -1,0 +1,157 @@
+"""Knows how a turn, or what a thread holds, is told to a client: read from the session's log, encoded, and ended.
+
+Whatever happens, a stream that has begun ends with exactly one `RUN_FINISHED` or `RUN_ERROR` for each run in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from langchain_core.messages import convert_to_messages
+
+from langwire.adapters._shared.web import report
+from langwire.adapters.agui import events as agui
+from langwire.adapters.agui._messages import messages_of
+from langwire.adapters.agui.encoder import AGUIEncoder, Run
+from langwire.core._updates import as_messages
+from langwire.core.parser import StreamParser
+from langwire.core.transcript import Transcript
+from langwire.errors import ReaderTooSlow
+from langwire.events import ErrorInfo, Event, Interrupt, StateSnapshot, TurnEnd, TurnStart
+from langwire.sessions.log import Reader
+from langwire.sessions.session import History, Session
+from langwire.sessions.turn import Turn
+
+if TYPE_CHECKING:
+    from langwire.core.redaction import Redactor
+
+_INTERNAL = "something went wrong here: the error id finds it in the log"
+_GONE = ErrorInfo(code="stream_closed", message="the thread was closed or deleted while it was read")
+_TOO_SLOW = ErrorInfo(code="reader_too_slow", message="this client reads too slowly: connect to the thread again")
+
+
+class Beginning(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client gets at the start of a run besides its events.
+
+    With `behind` it lacks messages of the thread, and gets them: those before the run, then also the `new` ones, for a
+    client puts what it does not know at the end. `others` are messages that the client keeps and the thread does not.
+    """
+
+    behind: bool = False
+    new: Sequence[agui.Message] | None = None
+    others: Sequence[agui.Message] = ()
+
+
+async def told(
+    session: Session,
+    turn: Turn,
+    encoder: AGUIEncoder,
+    beginning: Beginning,
+    *,
+    redactor: Redactor | None = None,
+    debug: bool = False,
+) -> AsyncIterator[agui.Event]:
+    """Yield what a client is told of a turn, from its first event to its end.
+
+    With `debug` it is told the text of an exception too, which may hold secrets.
+    """
+    try:
+        await turn.begun()
+        if turn.first is not None:
+            async with session.subscribe(turn.first - 1) as reader:
+                _refuse_gap(reader)
+                async for entry in reader:
+                    event = entry.event
+                    if isinstance(event, TurnEnd):
+                        ending = await _ending(session, turn, encoder, event, beginning, debug=debug)
+                        break
+                    for said in encoder.encode(event):
+                        yield said
+                    if isinstance(event, TurnStart) and beginning.behind:
+                        for said in _caught_up(await session.history(before=turn), encoder, beginning, event):
+                            yield said
+                else:
+                    ending = encoder.break_off(_GONE)
+        else:
+            ending = encoder.break_off(_GONE)
+    except ReaderTooSlow:
+        ending = encoder.break_off(_TOO_SLOW)
+    except Exception as error:
+        error_id = report(error, redactor=redactor)
+        ending = encoder.break_off(ErrorInfo(code="internal_error", message=_INTERNAL, id=error_id))
+    for said in ending:
+        yield said
+
+
+def _refuse_gap(reader: Reader) -> None:
+    """Raise `ReaderTooSlow` where the beginning of the turn is not kept any more."""
+    if reader.reset is not None:
+        raise ReaderTooSlow("the log has forgotten where this turn began", position=reader.reset.position)
+
+
+async def _ending(
+    session: Session, turn: Turn, encoder: AGUIEncoder, end: TurnEnd, beginning: Beginning, *, debug: bool
+) -> list[agui.Event]:
+    """Return what ends a run; before it all messages, where what the client has does not hold any more."""
+    out: list[agui.Event] = []
+    if encoder.stale:
+        history = await session.history()
+        out.append(encoder.snapshot(history.transcript, turn.result, beginning.others))
+    if debug and end.error is not None and turn.exception is not None:
+        said = f"{type(turn.exception).__name__}: {turn.exception}"
+        end = msgspec.structs.replace(end, error=msgspec.structs.replace(end.error, message=said))
+    return [*out, *encoder.encode(end)]
+
+
+def _caught_up(history: History, encoder: AGUIEncoder, beginning: Beginning, start: TurnStart) -> list[agui.Event]:
+    before = encoder.snapshot(history.transcript, others=beginning.others)
+    new = beginning.new if beginning.new is not None else _messages_in(start.input)
+    after = [message for message in new if message.id not in {known.id for known in before.messages}]
+    return [before, agui.MessagesSnapshot(messages=[*before.messages, *after])] if after else [before]
+
+
+async def replayed(
+    history: History, values: Any, encoder: AGUIEncoder, live: AsyncIterator[agui.Event] | None
+) -> AsyncIterator[agui.Event]:
+    """Yield what a thread holds as a run of its own, then the turn that runs, if any, to its end.
+
+    How the last turn ended is no failure of this run: only what is still open is told again. `values` are the graph's
+    state, where it is shown.
+    """
+    run, end = encoder.run, history.events[-1]
+    for said in encoder.encode(TurnStart(turn_id=run.run_id, thread_id=run.thread_id, cause="continue")):
+        yield said
+    yield encoder.snapshot(history.transcript)
+    again: list[Event] = [StateSnapshot(values=values)] if values is not None else []
+    again += [event for event in history.events if isinstance(event, Interrupt)]
+    if isinstance(end, TurnEnd):
+        outcome = "interrupted" if end.interrupts else "complete"
+        again.append(TurnEnd(outcome=outcome, interrupts=end.interrupts, open_calls=end.open_calls))
+    for event in again:
+        for said in encoder.encode(event):
+            yield said
+    if live is not None:
+        async for said in live:
+            yield said
+
+
+def run_of(held: Transcript, thread_id: str, run_id: str) -> Run:
+    """Return a run that begins where a thread holds this."""
+    made = [call for message in held.state_messages() if message.role != "tool" for call in message.calls]
+    calls = tuple(call.call_id or call.id for call in made)
+    return Run(
+        thread_id=thread_id, run_id=run_id, calls=calls, messages=frozenset(said.message_id for said in held.messages)
+    )
+
+
+def _messages_in(input: Any) -> list[agui.Message]:
+    """Return the messages that a turn was begun with."""
+    messages = as_messages(input)
+    if not messages:
+        return []
+    parser = StreamParser(modes=["values"], subgraphs=True)
+    read = convert_to_messages(list(messages))
+    events = parser.feed(((), "values", {})) + parser.feed(((), "values", {"messages": read})) + parser.close()
+    return messages_of(Transcript.of(events))

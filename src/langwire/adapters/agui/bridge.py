@@ -1,0 +1,416 @@
+"""Knows what becomes of a request: what a client sends is checked, sent to its session, and told in AG-UI.
+
+A request is read, weighed against where its thread stands, and taken by the session. Whatever is wrong with it is
+refused by then, before anything was told; from then on its stream ends with `RUN_FINISHED` or `RUN_ERROR`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+
+from langwire.adapters.agui import events as agui
+from langwire.adapters.agui._protocol import Message, RunAgentInput, ToolMessage, UserMessage
+from langwire.adapters.agui._refusals import refusal_of
+from langwire.adapters.agui._refused import Refused
+from langwire.adapters.agui._stand import Stand, stand_of
+from langwire.adapters.agui._streams import Beginning, replayed, run_of, told
+from langwire.adapters.agui.capabilities import capabilities_of
+from langwire.adapters.agui.encoder import PROTOCOLS, AGUIEncoder, Protocol, Run
+from langwire.adapters.agui.frontend_tools import CONFIG_KEY, frontend_call
+from langwire.adapters.agui.request import (
+    Announce,
+    Continue,
+    Edit,
+    Plan,
+    Regenerate,
+    Resume,
+    Submit,
+    context_of,
+    missing,
+    plan,
+    read_run,
+    tools_of,
+)
+from langwire.adapters.agui.state import Prediction, StateView, check_writable, writes
+from langwire.adapters.agui.visibility import Visibility
+from langwire.errors import LangwireError, UnknownThread, UsageError
+from langwire.events import MessagesRemoved, ReasoningStart, TextStart, ToolCallStart, ToolResult, TurnEnd, TurnStart
+from langwire.sessions.adapter import SessionAdapter
+from langwire.sessions.graph import Graph
+from langwire.sessions.log import Log
+from langwire.sessions.session import History, Session, SessionState, one_of
+from langwire.sessions.turn import Turn
+
+WhenLeft: TypeAlias = Literal["cancel", "continue"]
+
+_LARGE = 2**17
+
+WHEN_LEFT: tuple[WhenLeft, ...] = get_args(WhenLeft)
+
+
+class AGUIRun:
+    """A run that has been taken: iterate over it for its events, and say when its client has `left`."""
+
+    def __init__(self, events: AsyncIterator[agui.Event], turn: Turn | None, *, stop: bool) -> None:
+        self.turn = turn
+        """The turn that it is; None for one that only tells what was known."""
+        self._events, self._stop = events, stop
+
+    def __aiter__(self) -> AsyncIterator[agui.Event]:
+        return self._events
+
+    def left(self) -> None:
+        """Take note that nobody reads any more: the run is stopped, or goes on, as the bridge was told."""
+        if self._stop and self.turn is not None:
+            self.turn.stop("its client has left")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, and where its thread stands."""
+
+    run: RunAgentInput
+    session: Session
+    state: SessionState | None
+    stand: Stand
+    principal: str | None
+
+
+class _Place:
+    """A run from the moment its request came until its turn has ended."""
+
+    __slots__ = ("reason", "turn")
+
+    def __init__(self) -> None:
+        self.turn: Turn | None = None
+        self.reason: str | None = None
+
+
+class AGUIBridge:
+    """Runs one agent for AG-UI clients, without any transport: `run`, `connect`, `cancel`, `capabilities`.
+
+    `agent` is a compiled graph, or a `SessionAdapter` that other faces use as well; only the sessions of a graph that
+    was given are closed with the bridge. `visibility` says which subagents and nodes are shown. `state_keys` are the
+    keys of the graph's state that a client sees, `client_state_keys` those that it may write; none by default.
+    `predict` shows tool arguments as state while they stream. `when_left` says what becomes of a run whose client has
+    left: `cancel`, or `continue`, to be connected to again. `raw` passes on what langwire does not model, and
+    `protocol="0.1"` speaks to clients of before 1.0. `about` is merged into the capabilities.
+
+    Raises `UsageError` for what cannot be: state that the sessions do not stream, a key with a reducer to be written.
+    """
+
+    def __init__(
+        self,
+        agent: SessionAdapter | Graph,
+        *,
+        visibility: Visibility | None = None,
+        state_keys: Collection[str] = (),
+        client_state_keys: Collection[str] = (),
+        predict: Sequence[Prediction] = (),
+        when_left: WhenLeft = "cancel",
+        raw: bool = False,
+        protocol: Protocol = "1.0",
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._owned = not isinstance(agent, SessionAdapter)
+        self.sessions = agent if isinstance(agent, SessionAdapter) else SessionAdapter(agent, state=bool(state_keys))
+        if state_keys and not self.sessions.options.state:
+            raise UsageError("state_keys came for sessions without state: make them with SessionAdapter(…, state=True)")
+        check_writable(self.sessions.options.graph, client_state_keys)
+        self.about = about or {}
+        self.state_keys, self.client_state_keys, self.predict = state_keys, client_state_keys, tuple(predict)
+        self._visibility, self._raw = visibility or Visibility(), raw
+        self._protocol: Protocol = one_of(protocol, PROTOCOLS)
+        self._when_left = one_of(when_left, WHEN_LEFT)
+        self._runs: dict[tuple[str | None, str], _Place] = {}
+
+    # -------------------------------------------------------------- what a client may ask for
+
+    async def run(self, body: bytes | RunAgentInput, *, principal: str | None = None, debug: bool = False) -> AGUIRun:
+        """Take a run, and return it once it has begun, or waits for others.
+
+        `body` is a `RunAgentInput`, or its JSON. `principal` is who asks: a thread belongs to whoever used it first.
+        With `debug` a client is told the text of exceptions. Raises `Refused`, and then nothing has been sent.
+        """
+        run = await _read(body)
+        with _refusing(), self._place(run.run_id, principal) as place:
+            session = await self._session(run.thread_id, principal)
+            state = await _state_of(session)
+            stand = stand_of(state, _told_in(session.log))
+            chosen = plan(run, stand)
+            encoder = self._encoder(_run(run, _kept(stand, chosen)), run.state)
+            if isinstance(chosen, Announce):
+                return AGUIRun(_announced(encoder, stand), None, stop=False)
+            turn = place.turn = await self._taken(_Asked(run, session, state, stand, principal), chosen)
+            if place.reason is not None:  # it was stopped before it had begun
+                turn.stop(place.reason)
+        beginning = _beginning(run, stand, chosen)
+        events = told(session, turn, encoder, beginning, redactor=self.sessions.options.redactor, debug=debug)
+        return AGUIRun(events, turn, stop=self._when_left == "cancel")
+
+    async def connect(self, body: bytes | RunAgentInput, *, principal: str | None = None) -> AGUIRun:
+        """Tell what a thread holds, then the turn that runs there, if any, to its end.
+
+        Raises `Refused`: with 404 for a thread of which nothing is known, or that is somebody else's.
+        """
+        run = await _read(body)
+        with _refusing():
+            session = await self._session(run.thread_id, principal)
+            history, turn = await _history_of(session)
+            values = (await session.state()).values if self.state_keys else None
+        live = None
+        if turn is not None:
+            encoder = self._encoder(run_of(history.transcript, run.thread_id, turn.id), None)
+            live = told(session, turn, encoder, Beginning(behind=True), redactor=self.sessions.options.redactor)
+        events = replayed(history, values, self._encoder(_run(run), None), live)
+        return AGUIRun(events, turn, stop=False)
+
+    async def cancel(self, run_id: str, *, principal: str | None = None, reason: str | None = None) -> bool:
+        """Stop a run, from the moment on in which its request has come; return whether nothing of it runs any more.
+
+        Raises `Refused` (404) for a run that does not run here.
+        """
+        place = self._going().get((principal, run_id))
+        if place is None:
+            raise Refused(404, "unknown_run", f"no run {run_id!r:.80} goes on here: it has ended, or never began")
+        place.reason = reason or "cancelled by its client"
+        return await place.turn.cancel(place.reason) if place.turn is not None else False
+
+    def capabilities(self) -> dict[str, Any]:
+        """Return what a client may expect of the agent (`AgentCapabilities`), as JSON data."""
+        subagents = self._protocol == "1.0" and self._visibility.subagents == "attributed"
+        graph = self.sessions.options.graph
+        return capabilities_of(graph, state=bool(self.state_keys), subagents=subagents, said=self.about)
+
+    async def close(self) -> None:
+        """Close the sessions, if they were made for this bridge."""
+        if self._owned:
+            await self.sessions.close()
+
+    # -------------------------------------------------------------- taking a run
+
+    async def _session(self, thread_id: str, principal: str | None) -> Session:
+        """Return the session of a thread, unless it is somebody else's: then nothing is known of it."""
+        if principal is not None:
+            record = await self.sessions.options.store.get(thread_id)
+            if record is not None and record.owner not in (None, principal):
+                raise UnknownThread(f"nothing is known of thread {thread_id!r:.200}")
+        return self.sessions.get(thread_id)
+
+    @contextmanager
+    def _place(self, run_id: str, principal: str | None) -> Generator[_Place]:
+        """Know a run from now on, and not any more if nothing comes of it."""
+        key = principal, run_id
+        if key in self._going():
+            raise _run_id_taken(run_id)
+        place = self._runs[key] = _Place()
+        try:
+            yield place
+        finally:
+            if place.turn is None:
+                self._runs.pop(key, None)
+
+    async def _taken(self, asked: _Asked, chosen: Plan) -> Turn:
+        session, principal = asked.session, asked.principal
+        if session.turn is not None and session.turn.id == asked.run.run_id:
+            raise _run_id_taken(asked.run.run_id)
+        store = self.sessions.options.store
+        if principal is not None and not await store.claim(session.thread_id, principal):
+            raise UnknownThread(f"nothing is known of thread {session.thread_id!r:.200}")
+        return await self._sent(asked, chosen)
+
+    def _going(self) -> dict[tuple[str | None, str], _Place]:
+        """Return the runs that have not ended."""
+        going = self._runs.items()
+        self._runs = {key: place for key, place in going if place.turn is None or place.turn.state != "ended"}
+        return self._runs
+
+    async def _sent(self, asked: _Asked, chosen: Plan) -> Turn:
+        """Send what was chosen to the session."""
+        session, principal = asked.session, asked.principal
+        config = _config(asked.run, asked.stand)
+        whose: dict[str, Any] = {"principal": principal, "turn_id": asked.run.run_id, "config": config}
+        match chosen:
+            case Resume(answers=answers, partial=partial):
+                return await session.resume(answers, partial=partial, decided_by=principal, **whose)
+            case Regenerate(point=point):
+                await session.fork(point)
+                return await session.continue_(**whose)
+            case Edit(point=point, messages=messages):
+                await session.fork(point)
+                return await session.submit(list(messages), **whose)
+            case Submit(messages=messages, drop=drop):
+                policy = {"when_interrupted": "drop"} if drop else {}
+                return await self._submitted(asked, list(messages), {**whose, **policy})
+            case Continue() | Announce():
+                return await session.continue_(**whose)
+
+    async def _submitted(self, asked: _Asked, messages: list[dict[str, Any]], whose: Mapping[str, Any]) -> Turn:
+        """Send new messages, and what the client has written to the state. One message is taken once."""
+        values = asked.state.values if asked.state is not None else None
+        written = writes(asked.run.state, values, self.client_state_keys)
+        message_id = messages[0]["id"] if len(messages) == 1 else None
+        input = {**written, "messages": messages} if written or not messages else messages
+        turn = await asked.session.submit(input, client_message_id=message_id, **whose)
+        if turn.id != asked.run.run_id:
+            sent = f"message {message_id!r:.80} was sent before, by run {turn.id!r:.80}"
+            raise Refused(409, "already_submitted", f"{sent}: give each message an id of its own")
+        return turn
+
+    # -------------------------------------------------------------- telling it
+
+    def _encoder(self, run: Run, client_state: Any) -> AGUIEncoder:
+        view = StateView(client_state, self.state_keys, self.predict) if self.state_keys else None
+        return AGUIEncoder(run, state=view, visibility=self._visibility, raw=self._raw, protocol=self._protocol)
+
+
+async def _announced(encoder: AGUIEncoder, stand: Stand) -> AsyncIterator[agui.Event]:
+    """Tell the open questions again; nothing runs."""
+    run = encoder.run
+    again = [
+        TurnStart(turn_id=run.run_id, thread_id=run.thread_id, cause="continue"),
+        *stand.interrupts,
+        TurnEnd(outcome="interrupted", interrupts=tuple(question.id for question in stand.interrupts)),
+    ]
+    for event in again:
+        for said in encoder.encode(event):
+            yield said
+
+
+# ------------------------------------------------------------------ reading
+
+
+@contextmanager
+def _refusing() -> Generator[None]:
+    """Refuse what the sessions refuse."""
+    try:
+        yield
+    except LangwireError as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _run_id_taken(run_id: str) -> Refused:
+    return Refused(409, "run_id_taken", f"run {run_id!r:.80} goes on, or has been: give each run an id of its own")
+
+
+async def _history_of(session: Session) -> tuple[History, Turn | None]:
+    """Return what a thread holds before the turn that runs, with that turn; of a turn that just ended, all of it."""
+    while True:
+        last = session.turn
+        turn = last if last is not None and last.state == "running" else None
+        history = await session.history(before=turn)
+        if turn is not None or session.turn is last:
+            return history, turn
+
+
+async def _read(body: bytes | RunAgentInput) -> RunAgentInput:
+    """Return what a body holds. A large one, which can be made to take long, holds up nobody else."""
+    if not isinstance(body, bytes):
+        return body
+    return read_run(body) if len(body) < _LARGE else await asyncio.to_thread(read_run, body)
+
+
+async def _state_of(session: Session) -> SessionState | None:
+    """Return where a thread stands; None for a new one."""
+    try:
+        return await session.state()
+    except UnknownThread:
+        return None
+
+
+_NUMBERED = re.compile(r"~[0-9]+$")
+
+
+def _told_in(log: Log) -> Callable[[str], bool]:
+    """Return what says whether a client may have been told of a message that the thread does not hold.
+
+    The log knows, unless it does not reach back to the beginning of the thread: then any may have been.
+    """
+    events = [slot.entry.event for slot in log.take(log.first - 1)]
+    first = events[0] if events else None
+    if log.first > 1 or not isinstance(first, TurnStart) or first.checkpoint_id is not None:
+        return lambda _: True
+    ids: set[str] = set()
+    for event in events:
+        match event:
+            case TextStart(message_id=id) | ReasoningStart(message_id=id) | ToolCallStart(message_id=id):
+                ids.add(id)
+            case ToolResult():
+                ids.add(event.message_id or f"{event.call_id or event.id}:result")
+            case MessagesRemoved(ids=removed):
+                ids.update(removed)
+            case _:
+                pass
+    return lambda told: told in ids or _NUMBERED.sub("", told) in ids
+
+
+def _beginning(run: RunAgentInput, stand: Stand, chosen: Plan) -> Beginning:
+    """Return what the client gets at the start: all messages, where it lacks some or the thread went back."""
+    known = {held.id for held in stand.messages}
+    sent = chosen.messages if isinstance(chosen, Submit | Edit) else ()
+    new = {message["id"] for message in sent}
+    others = [
+        message
+        for message in run.messages
+        if message.id not in known | new and not isinstance(message, UserMessage | ToolMessage)
+    ]
+    return Beginning(
+        behind=_is_behind(run, stand, chosen),
+        new=[_as_ours(message) for message in run.messages if message.id in new],
+        others=[_as_ours(message) for message in others],
+    )
+
+
+def _is_behind(run: RunAgentInput, stand: Stand, chosen: Plan) -> bool:
+    """Return whether the client lacks messages of the thread, or has some that the thread goes back from."""
+    if not isinstance(chosen, Edit | Regenerate):
+        return missing(run, stand)
+    kept = _kept(stand, chosen)
+    if kept is stand:  # a checkpoint: what it holds is not known yet
+        return True
+    gone, had = {held.id for held in stand.messages[len(kept.messages) :]}, {message.id for message in run.messages}
+    gone -= {message["id"] for message in chosen.messages} if isinstance(chosen, Edit) else set()
+    return bool(gone & had) or missing(run, kept)
+
+
+def _kept(stand: Stand, chosen: Plan) -> Stand:
+    """Return where the thread stands when the run begins: without the messages that it goes back from."""
+    ids = [held.id for held in stand.messages]
+    if not isinstance(chosen, Edit | Regenerate) or chosen.point not in ids:
+        return stand
+    return msgspec.structs.replace(stand, messages=stand.messages[: ids.index(chosen.point)])
+
+
+def _run(run: RunAgentInput, stand: Stand | None = None) -> Run:
+    """Return what the encoder has to know of a run."""
+    held = stand.messages if stand is not None else ()
+    return Run(
+        thread_id=run.thread_id,
+        run_id=run.run_id,
+        parent_run_id=run.parent_run_id,
+        calls=tuple(call for message in held if message.role != "tool" for call in message.call_ids),
+        messages=frozenset(message.id for message in held),
+        tools=frozenset(tool.name for tool in run.tools or ()),
+        answered=frozenset(message.tool_call_id for message in run.messages if isinstance(message, ToolMessage)),
+    )
+
+
+def _config(run: RunAgentInput, stand: Stand) -> dict[str, Any]:
+    """Return what the agent gets of a client besides messages and state, as `frontend_tools` reads it."""
+    waiting = [call.name for call in map(frontend_call, stand.interrupts) if call is not None]
+    brought = {"tools": tools_of(run), "context": context_of(run), "pending": waiting}
+    return {"configurable": {CONFIG_KEY: brought}} if any(brought.values()) else {}
+
+
+def _as_ours(message: Message) -> agui.Message:
+    return msgspec.convert(message.model_dump(mode="json", by_alias=True, exclude_none=True), agui.Message)
