@@ -13,6 +13,7 @@ from platform import python_version
 import msgspec
 
 from benchmarks import costs
+from benchmarks.agui import agui
 from benchmarks.comparison import Row, compare
 from benchmarks.costs import Cost
 from benchmarks.peer import MISSING, Peer, library, version
@@ -20,7 +21,7 @@ from benchmarks.sessions import sessions
 from benchmarks.streams import STREAMS
 from benchmarks.table import COSTS_HEADER, STREAMS_HEADER, aligned, cost_cells, markdown, stream_cells
 
-COSTS = {**costs.COSTS, "sessions": sessions}
+COSTS = {**costs.COSTS, "sessions": sessions, "agui": agui}
 _NAMES = [*STREAMS, *COSTS]
 
 

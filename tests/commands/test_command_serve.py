@@ -110,7 +110,7 @@ def serving(*arguments: str, **environment: str) -> Iterator[Serving]:
 @on_unix
 def test_it_says_its_address_when_it_accepts_and_ends_with_sigterm() -> None:
     with serving("--demo") as server:
-        assert server.line == f"langwire: serving langwire.demo:assistant at http://127.0.0.1:{server.port}\n"
+        assert server.line == f"langwire: serving langwire.demo:concierge at http://127.0.0.1:{server.port}\n"
         answer = server.request("GET", "/health")
         assert answer.status == 200
         assert b'"status":"ok"' in answer.read()

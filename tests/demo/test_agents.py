@@ -10,6 +10,7 @@ import pytest
 from langgraph.types import Command
 
 import langwire.demo
+from langwire.adapters.agui.frontend_tools import CONFIG_KEY
 from langwire.demo import agents
 
 BUILDERS = {name: getattr(agents, f"build_{name}") for name in langwire.demo.__all__}
@@ -21,11 +22,11 @@ def asks(words: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": words}]}
 
 
-async def chunks_of(graph: Any, given: Any, *, sync: bool = False) -> list[Any]:
+async def chunks_of(graph: Any, given: Any, config: Any = THREAD, *, sync: bool = False) -> list[Any]:
     options: Any = {"stream_mode": MODES, "subgraphs": True}
     if sync:
-        return list(graph.stream(given, THREAD, **options))
-    return [chunk async for chunk in graph.astream(given, THREAD, **options)]
+        return list(graph.stream(given, config, **options))
+    return [chunk async for chunk in graph.astream(given, config, **options)]
 
 
 def final(graph: Any, given: Any) -> str:
@@ -133,6 +134,42 @@ def test_the_approval_agent_asks_again_in_the_next_turn() -> None:
         assert sent == f"Done. Sent to {name.lower()}@example.org."
 
 
+# ------------------------------------------------------------------ concierge
+
+PAGE: Any = {"configurable": {"thread_id": "thread-1", CONFIG_KEY: {"tools": [{"name": "set_color"}]}}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "end"),
+    [
+        ("hi", "Ask me for the weather in a city, for an email to somebody, or for a page in another color"),
+        ("The weather in Oslo?", "Here you are:\n\n- get_weather: crisp and clear, 8 °C\n"),
+        ("Paint it pink", "Here you are:\n\n- set_color: Error: set_color is not a valid tool"),
+    ],
+)
+def test_the_concierge_does_what_it_can_without_a_page(asked: str, end: str) -> None:
+    state = agents.build_concierge(0).invoke(asks(asked), THREAD)
+    assert "They wrote: " in str(state["messages"][1].content)
+    assert state["messages"][-1].text.startswith(end)
+
+
+@both_ways
+async def test_the_concierge_has_the_page_paint_itself_beside_its_own_work(sync: bool) -> None:
+    graph = agents.build_concierge(0)
+    await chunks_of(graph, asks("The weather in Rome, on a salmon page"), PAGE, sync=sync)
+    (question,) = graph.get_state(THREAD).interrupts
+    assert question.value["args"] == {"color": "salmon"}
+    await chunks_of(graph, Command(resume={question.id: {"content": "painted", "error": None}}), PAGE, sync=sync)
+    state = graph.get_state(THREAD).values
+    assert state["messages"][-1].text == "Here you are:\n\n- get_weather: sunny, 27 °C\n- set_color: painted\n"
+
+
+def test_the_concierge_asks_before_it_sends_an_email() -> None:
+    graph = agents.build_concierge(0)
+    graph.invoke(asks("Write to Ann"), THREAD)
+    assert final(graph, Command(resume={"decisions": [{"type": "approve"}]})) == "Done. Sent to ann@example.org."
+
+
 # ------------------------------------------------------------------ team and failing
 
 
@@ -194,7 +231,7 @@ def test_the_package_builds_each_agent_once(name: str) -> None:
 
 
 def test_the_package_has_nothing_else() -> None:
-    assert dir(langwire.demo) == ["approval", "assistant", "failing", "team"]
+    assert dir(langwire.demo) == ["approval", "assistant", "concierge", "failing", "team"]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = langwire.demo.nothing
 

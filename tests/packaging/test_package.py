@@ -93,6 +93,7 @@ for name in modules:
 NEED_EXTRAS = {
     "langwire.adapters._shared.web": "web",
     "langwire.adapters.agui._answers": "agui",
+    "langwire.adapters.agui._beginning": "agui",
     "langwire.adapters.agui._blocks": "agui",
     "langwire.adapters.agui._protocol": "agui",
     "langwire.adapters.agui._reading": "agui",

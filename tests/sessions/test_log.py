@@ -559,19 +559,20 @@ async def test_a_reader_that_waits_ends_with_its_log() -> None:
     assert reader.closed == "deleted"
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("meanwhile", ["told", "closed", "told and closed"])
-async def test_what_happens_just_when_a_reader_begins_to_wait_is_not_missed(meanwhile: str) -> None:
-    """Another thread may tell something, close the log, or both, between any two looks of a reader."""
+async def test_what_happens_just_when_a_reader_begins_to_wait_is_not_missed(meanwhile: str, when: str) -> None:
+    """Another thread may tell something, close the log, or both, just before a reader is noted, or just after."""
 
     class Surprising(Log):
-        def take(self, seq: int) -> Any:
-            found = super().take(seq)
-            if not found and self.closed is None and self.last == 0:
+        def wait(self, reader: Reader, seq: int) -> bool:
+            waits = super().wait(reader, seq) if when == "after" else None
+            if self.closed is None and self.last == 0:
                 if "told" in meanwhile:
                     self.append(Custom(data="the last word"))
                 if "closed" in meanwhile:
                     self.close("done")
-            return found
+            return super().wait(reader, seq) if waits is None else waits
 
     log = Surprising()
     reader = log.subscribe()
@@ -579,6 +580,29 @@ async def test_what_happens_just_when_a_reader_begins_to_wait_is_not_missed(mean
         assert (await soon(anext(reader))).seq == 1
     if "closed" in meanwhile:
         assert await soon(rest(reader)) == []
+
+
+async def test_who_wakes_a_reader_too_late_gives_it_nothing_twice() -> None:
+    """A thread may be held up between writing and waking; by then the reader was cancelled, and has read on."""
+
+    class Late(Reader):
+        def wake(self, came: Any = ()) -> None:
+            woken.append(came)
+
+    woken: list[Any] = []
+    log = Log()
+    reader = Late(log, 0, None, join_over=100)
+    first = await waiting(reader)
+    log.append(Custom(data=1))
+    first.cancel()
+    await asyncio.wait([first])
+    assert (await soon(anext(reader))).seq == 1
+    following = await waiting(reader)
+    Reader.wake(reader, woken[0])
+    await asyncio.sleep(0)
+    log.append(Custom(data=2))
+    Reader.wake(reader, woken[1])
+    assert (await soon(following)).seq == 2
 
 
 @pytest.mark.parametrize("where", ["here", "in another thread"])

@@ -21,7 +21,7 @@ from langwire.adapters._shared.safe_terminal import safe_terminal
 from langwire.errors import MissingExtra, UsageError
 
 DONE, FAILED, PAUSED, USAGE, STOPPED = 0, 1, 2, 64, 130
-DEMO, PORT = "assistant", 8642
+DEMO, PORT = "concierge", 8642
 """What `serve` takes where nothing is said."""
 
 
@@ -111,7 +111,7 @@ def _add_serve(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         nargs="?",
         const=DEMO,
-        help=f"a demo agent instead, no key needed: assistant, approval, team or failing ({DEMO} when left out)",
+        help=f"a demo agent instead, no key needed: assistant, approval, concierge, team or failing ({DEMO})",
     )
     serve.add_argument("--host", default="127.0.0.1", help="a name or address of this machine's loopback (127.0.0.1)")
     serve.add_argument("--port", type=_port, default=PORT, help=f"the port, 0 for any that is free ({PORT})")

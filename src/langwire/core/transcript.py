@@ -60,13 +60,18 @@ _SHOWN = 60
 
 
 class Strand:
-    """One part of a message: answer, refusal or thinking. `pieces` are its deltas; reading `text` joins them."""
+    """One part of a message: answer, refusal or thinking. `pieces` are its deltas; reading `text` joins them.
 
-    __slots__ = ("kind", "message", "pieces")
+    Of thinking, `signature` and `encrypted` are the provider's own.
+    """
+
+    __slots__ = ("encrypted", "kind", "message", "pieces", "signature")
 
     def __init__(self, kind: StrandKind, message: Message) -> None:
         self.kind, self.message = kind, message
         self.pieces: list[str] = []
+        self.signature: str | None = None
+        self.encrypted: str | None = None
 
     @property
     def text(self) -> str:
@@ -75,13 +80,14 @@ class Strand:
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """What came of a call. `replaced` and `removed` as in `Message`."""
+    """What came of a call. `number`, `replaced` and `removed` as in `Message`."""
 
     status: ResultStatus = "ok"
     content: Any = None
     artifact: Any = None
     message_id: str | None = None
     source: Source = Source()
+    number: int = 0
     replaced: bool = False
     removed: bool = False
 
@@ -141,7 +147,8 @@ class Message:
 
     `role` is `assistant`, `user`, `system`, `tool` for a result whose call is not known, or whatever role a chat
     message names. `strands` are its parts; they, `calls`, `media` and `citations` are in the order in which they came.
-    `usage` is None until told, `replacement` until a node changes the text. `turn` counts the turns, from 1.
+    `usage` is None until told, `replacement` until a node changes the text. `turn` counts the turns, from 1, and
+    `number` messages and results together, in the order in which they were first told.
 
     `replaced`: its text was changed later. `removed`: it left the graph's state. `discarded`: it streamed, but never
     got there. `partial`: it was cut off.
@@ -153,6 +160,7 @@ class Message:
         "discarded",
         "media",
         "message_id",
+        "number",
         "partial",
         "removed",
         "replacement",
@@ -163,8 +171,8 @@ class Message:
         "usage",
     )
 
-    def __init__(self, message_id: str, role: str, source: Source, turn: int) -> None:
-        self.message_id, self.role, self.source, self.turn = message_id, role, source, turn
+    def __init__(self, message_id: str, role: str, source: Source, turn: int, number: int) -> None:
+        self.message_id, self.role, self.source, self.turn, self.number = message_id, role, source, turn, number
         self.strands: list[Strand] = []
         self.replacement: str | None = None
         self.calls: list[Call] = []
@@ -244,7 +252,7 @@ class Transcript:
         self.thread_id: str | None = None
         self.checkpoint_id: str | None = None
         self.open_calls: tuple[OpenCall, ...] = ()
-        self._turn = 0
+        self._turn = self._numbers = 0
         self._input_tokens = self._output_tokens = 0
         self._strands: dict[str, Strand] = {}
         self._calls: dict[str, Call] = {}
@@ -315,6 +323,10 @@ class Transcript:
 
     # -------------------------------------------------------------- finding messages
 
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
     def _message(self, message_id: str, source: Source, role: str = "assistant") -> Message:
         """Return the message that a part belongs to.
 
@@ -329,7 +341,7 @@ class Transcript:
             message.removed = message.removed or message.lane == source.lane
         # Nothing is said of an earlier turn's message once it has been replaced so.
         told[:] = [message for message in told if message.turn == self._turn or message.lane != source.lane]
-        message = Message(message_id, role, source, self._turn)
+        message = Message(message_id, role, source, self._turn, self._number())
         told.append(message)
         self.messages.append(message)
         return message
@@ -361,10 +373,16 @@ class Transcript:
     def _reasoning_delta(self, event: ReasoningDelta) -> None:
         self._strand("reasoning", event.id).pieces.append(event.text)
 
-    def _strand_end(self, event: TextEnd | ReasoningEnd) -> None:
+    def _text_end(self, event: TextEnd) -> None:
         strand = self._strands.get(event.id)
         if strand is not None:
             strand.message.partial = strand.message.partial or event.partial
+
+    def _reasoning_end(self, event: ReasoningEnd) -> None:
+        strand = self._strands.get(event.id)
+        if strand is not None:
+            strand.message.partial = strand.message.partial or event.partial
+            strand.signature, strand.encrypted = event.signature, event.encrypted
 
     def _citation(self, event: Citation) -> None:
         self._strand("text", event.id).message.citations.append(event.data)
@@ -432,6 +450,7 @@ class Transcript:
             artifact=event.artifact,
             message_id=event.message_id,
             source=event.source,
+            number=self._number(),
         )
         if event.message_id is not None:
             self._results.setdefault(event.message_id, []).append(call.result)
@@ -506,10 +525,10 @@ class Transcript:
         TurnStart: _turn_start,
         TextStart: _text_start,
         TextDelta: _text_delta,
-        TextEnd: _strand_end,
+        TextEnd: _text_end,
         ReasoningStart: _reasoning_start,
         ReasoningDelta: _reasoning_delta,
-        ReasoningEnd: _strand_end,
+        ReasoningEnd: _reasoning_end,
         ToolCallStart: _call_start,
         ToolCallDelta: _call_delta,
         ToolCallEnd: _call_end,

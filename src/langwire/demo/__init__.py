@@ -1,4 +1,4 @@
-"""Keyless agents that show every event worth seeing: `assistant`, `approval`, `team` and `failing`.
+"""Keyless agents that show every event worth seeing: `assistant`, `approval`, `concierge`, `team` and `failing`.
 
 Each is a real LangGraph graph on a scripted model, built when it is first used: `langwire run langwire.demo:assistant
 "A day in Rome"`. `langwire.demo.agents` has the functions that build them.
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     approval: Graph
     assistant: Graph
+    concierge: Graph
     failing: Graph
     team: Graph
 
-__all__ = ["approval", "assistant", "failing", "team"]
+__all__ = ["approval", "assistant", "concierge", "failing", "team"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """How the demo agents are built: small graphs, scripted models, friendly answers.
 
 They need LangGraph alone, no key and no network. What they say follows from the conversation, so they work over
-several turns; only `approval`, which pauses, needs a thread id.
+several turns; only `approval` and `concierge`, which pause, need a thread id.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 from langgraph.types import Command, Send, interrupt
 
+from langwire.adapters.agui.frontend_tools import awrap_client_call, wrap_client_call
 from langwire.testing.model import ScriptedModel, reasoning, text, tool_call, tool_calls, usage
 
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
@@ -58,6 +60,15 @@ def build_approval(delay: float = DELAY) -> Graph:
     return _agent("approval", _model(_write_an_email, delay), [send_email], checkpointer=InMemorySaver())
 
 
+def build_concierge(delay: float = DELAY) -> Graph:
+    """Build an agent for a page: it thinks, tells the weather, and asks before it sends an email.
+
+    To paint the page it calls `set_color`, a tool that the page has to bring. It keeps its threads in memory; `delay`
+    is the pause between pieces, in seconds.
+    """
+    return _agent("concierge", _model(_serve, delay), [get_weather, send_email], checkpointer=InMemorySaver())
+
+
 def build_team(delay: float = DELAY) -> Graph:
     """Build a lead that sends out two researchers at once; each works in a lane of its own.
 
@@ -91,7 +102,10 @@ def _model(answer: Callable[[Prompt], Pieces], delay: float) -> ScriptedModel:
 def _agent(
     name: str, model: ScriptedModel, tools: Sequence[BaseTool], *, state: Any = MessagesState, checkpointer: Any = None
 ) -> Graph:
-    """Compile the loop of model and tools; each call is a task of its own, which gives delegated work its own lane."""
+    """Compile the loop of model and tools; each call is a task of its own, which gives delegated work its own lane.
+
+    A call of a tool that the client brought waits for the client.
+    """
 
     def think(state: Any) -> dict[str, Any]:
         return {"messages": [model.invoke(state["messages"])]}
@@ -104,7 +118,10 @@ def _agent(
 
     graph: Any = StateGraph(state)
     graph.add_node("model", RunnableLambda(think, think_async))
-    graph.add_node("tools", ToolNode(tools, handle_tool_errors=_explain))
+    runner = ToolNode(
+        tools, handle_tool_errors=_explain, wrap_tool_call=wrap_client_call, awrap_tool_call=awrap_client_call
+    )
+    graph.add_node("tools", runner)
     graph.add_edge(START, "model")
     graph.add_conditional_edges("model", route, ["tools", END])
     graph.add_edge("tools", "model")
@@ -113,6 +130,8 @@ def _agent(
 
 
 def _explain(error: Exception) -> str:
+    if isinstance(error, GraphBubbleUp):  # LangGraph 1.1 hands over a pause too, where the calls are wrapped
+        raise error
     return f"That did not work: {error}"
 
 
@@ -319,6 +338,42 @@ def send_email(to: str, subject: str, body: str, tool_call_id: Annotated[str, In
             return result(message)
         case decision:
             raise ValueError(f"got the decision {decision!r}, expected one of {', '.join(DECISIONS)}")
+
+
+# ------------------------------------------------------------------ concierge
+
+_COLORS = ("gold", "lavender", "lightblue", "lightgreen", "pink", "salmon", "tomato", "wheat")
+
+
+def _serve(prompt: Prompt) -> Pieces:
+    asked, results = _asked(prompt), _results(prompt)
+    thought = [] if results else reasoning(*_words(f"They wrote: {asked!r}. Let me see what I can do. "))
+    if re.search(r"\b(e-?mail|mail|write)\b", asked, re.I):
+        return [*thought, *_write_an_email(prompt)]
+    if results:
+        said = "Here you are:\n\n" + "".join(f"- {result.name}: {result.text}\n" for result in results)
+        return text(*_words(said), usage=_cost(prompt, said))
+    calls = _wishes(prompt, asked.lower())
+    if calls:
+        said = "One moment. "
+        return [*thought, *_words(said), *tool_calls(*calls, usage=_cost(prompt, said))]
+    said = (
+        "Ask me for the weather in a city, for an email to somebody, or for a page in another color, say pink or gold."
+    )
+    return [*thought, *text(*_words(said), usage=_cost(prompt, said))]
+
+
+def _wishes(prompt: Prompt, asked: str) -> list[list[AIMessageChunk]]:
+    """Return the calls that a request asks for, which may be of both kinds at once."""
+    calls: list[list[AIMessageChunk]] = []
+    if "weather" in asked:
+        city = _city(_asked(prompt)) or "Lisbon"
+        calls.append(tool_call("get_weather", ['{"city": ', f'"{city}"', "}"], id=_call_id(prompt, "weather")))
+    color = next((color for color in _COLORS if color in asked), None)
+    if color or "color" in asked:
+        args = ['{"color": ', f'"{color or _COLORS[0]}"', "}"]
+        calls.append(tool_call("set_color", args, id=_call_id(prompt, "color")))
+    return calls
 
 
 # ------------------------------------------------------------------ team

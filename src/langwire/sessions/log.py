@@ -121,20 +121,23 @@ class Log:
         with self._lock:
             if self.closed is not None:
                 raise LogClosed(f"this log is closed ({self.closed}): nothing can be added")
-            at_ms, seq = (self._began_ns + monotonic_ns()) // 1_000_000, self.last
+            kept, at_ms = self._kept, (self._began_ns + monotonic_ns()) // 1_000_000
+            seq = self._forgotten + len(kept)
             entries: list[Entry] = []
+            slots: list[_Slot] = []
             for event in events:
                 seq += 1
                 entry = Entry(seq=seq, at_ms=at_ms, event=event)
                 slot = _slot(entry)
                 self.bytes += slot.size
-                self._kept.append(slot)
                 entries.append(entry)
-            if len(self._kept) > self._max_entries or self.bytes > self._max_bytes:
+                slots.append(slot)
+            kept += slots
+            if len(kept) > self._max_entries or self.bytes > self._max_bytes:
                 self._forget()
             waiting, self._waiting = self._waiting, []
         for reader in waiting:
-            reader.wake()
+            reader.wake(slots)
         return entries
 
     def close(self, reason: str) -> None:
@@ -187,9 +190,9 @@ class Log:
         return int(found[2]), found[1] != self.id
 
     def wait(self, reader: Reader, seq: int) -> bool:
-        """Have a reader woken by what comes after `seq`; False when it has come, or nothing will."""
+        """Have a reader woken with what comes right after `seq`; False when it has come, or nothing will."""
         with self._lock:
-            if self.closed is not None or self.last > seq:
+            if self.closed is not None or self._forgotten + len(self._kept) > seq:
                 return False
             self._waiting.append(reader)
             return True
@@ -229,8 +232,10 @@ class Reader:
         self.reset = Reset(reason=reset, position=self.position) if reset is not None else None
         self.closed: str | None = None
         self._batch: Iterator[_Slot] = iter(())
+        self._slot: _Slot | None = None
+        """What was read last."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken: asyncio.Future[None] | None = None
+        self._woken: asyncio.Future[Sequence[_Slot]] | None = None
         log.count_reader(1)
 
     @property
@@ -242,16 +247,43 @@ class Reader:
         return self
 
     async def __anext__(self) -> Entry:
-        return (await self._next()).entry
+        # All in one function: a reader that is up to date comes here and waits for each token.
+        slot = next(self._batch, None)
+        while slot is None:
+            if self.closed is not None:
+                raise StopAsyncIteration
+            came: Sequence[_Slot] = ()
+            loop = self._loop = asyncio.get_running_loop()
+            woken = self._woken = loop.create_future()  # made first: who wakes a reader may be another thread
+            if self._log.wait(self, self._seq):
+                try:
+                    came = await woken
+                except BaseException:  # cancelled, or its loop is closed: else who has woken it has let it go
+                    self._log.leave(self)
+                    raise
+            self._woken = None
+            slot = self._begin(came)
+        self._slot = slot
+        self._seq = slot.entry.seq
+        return slot.entry
+
+    def _begin(self, came: Sequence[_Slot]) -> _Slot | None:
+        """Begin with what came, or look for it; return the first of it, if there is any. A closed log ends without."""
+        if self.closed is not None:
+            return None
+        closed = self._log.closed  # looked at first: what was told before the end is taken
+        if not came or came[0].entry.seq != self._seq + 1:  # a thread may wake late, with what is read by now
+            came = self._log.take(self._seq)
+        if not came and closed is not None:
+            self._end(closed)
+        self._batch = iter(_joined(came) if len(came) > self._join_over else came)
+        return next(self._batch, None)
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Yield the entries as JSON lines without their line break. Each is encoded once for all readers of the log."""
-        while True:
-            try:
-                slot = await self._next()
-            except StopAsyncIteration:
-                return
-            yield slot.line()
+        async for _ in self:
+            if self._slot is not None:
+                yield self._slot.line()
 
     def close(self) -> None:
         """End the reader; what waits for it is let go."""
@@ -261,7 +293,7 @@ class Reader:
 
     def _end(self, reason: str) -> None:
         if self.closed is None:
-            self.closed = reason
+            self.closed, self._batch = reason, iter(())
             self._log.count_reader(-1)
 
     async def __aenter__(self) -> Reader:
@@ -274,55 +306,25 @@ class Reader:
         if self.closed is None:
             self._log.count_reader(-1)
 
-    async def _next(self) -> _Slot:
-        while self.closed is None:
-            slot = next(self._batch, None)
-            if slot is not None:
-                self._seq = slot.entry.seq
-                return slot
-            closed = self._log.closed  # looked at first: what was told before the end is taken
-            waiting = self._log.take(self._seq)
-            if waiting:
-                self._batch = iter(_joined(waiting) if len(waiting) > self._join_over else waiting)
-            elif closed is not None:
-                self._end(closed)
-            else:
-                await self._wait()
-        raise StopAsyncIteration
-
-    async def _wait(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._woken = self._loop.create_future()
-        if self._log.wait(self, self._seq):
-            try:
-                await self._woken
-            except BaseException:  # cancelled, or its loop is closed: else who has woken it has let it go
-                self._log.leave(self)
-                raise
-
-    def wake(self) -> None:
-        """Let the reader look again; called from any thread."""
+    def wake(self, came: Sequence[_Slot] = ()) -> None:
+        """Let the reader look again, or give it what it waits for; called from any thread."""
         loop, woken = self._loop, self._woken
         if loop is None or woken is None:
             return
-        if _runs(loop):
-            _wake(woken)
+        try:
+            here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            here = False
+        if here:
+            _wake(woken, came)
         else:
             with suppress(RuntimeError):  # the loop is closed, nobody waits any more
-                loop.call_soon_threadsafe(_wake, woken)
+                loop.call_soon_threadsafe(_wake, woken, came)
 
 
-def _runs(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this thread runs that loop."""
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
-
-
-def _wake(woken: asyncio.Future[None]) -> None:
+def _wake(woken: asyncio.Future[Sequence[_Slot]], came: Sequence[_Slot]) -> None:
     if not woken.done():
-        woken.set_result(None)
+        woken.set_result(came)
 
 
 # ------------------------------------------------------------------ what is kept of an entry
@@ -344,7 +346,7 @@ class _Slot(msgspec.Struct, gc=False):
 def _slot(entry: Entry) -> _Slot:
     event = entry.event
     # Deltas are many and small; of the others each may hold a value of any size, which only its JSON tells.
-    if isinstance(event, TextDelta):
+    if type(event) is TextDelta:
         return _Slot(entry, _ENTRY_BYTES + len(event.text))
     if isinstance(event, ReasoningDelta | ToolCallDelta):
         return _Slot(entry, _ENTRY_BYTES + len(_delta_text(event)))

@@ -365,14 +365,15 @@ class Turn:
         await task
 
     async def _feed(self, run: AsyncRun, parser: StreamParser) -> None:
-        feed, tell, watched = parser.feed, self._tell, self._rules.idle_timeout is not None
+        feed, told_as, append = parser.feed, self._told_as, self._append
+        watched = self._rules.idle_timeout is not None
         async with aclosing(run.chunks()) as chunks:
             async for chunk in chunks:
                 if watched:
                     self._beat = monotonic()
                 events = feed(chunk)
                 if events:
-                    tell(events)
+                    append(told_as(events))
 
     # -------------------------------------------------------------- telling
 

@@ -508,8 +508,9 @@ class _Writing:
                     continue
                 chunk = b"".join(self._waiting)
                 self._waiting.clear()
+                if self._size >= _MOST:
+                    self._room.set()
                 self._size = 0
-                self._room.set()
                 await self._out({"type": "http.response.body", "body": chunk, "more_body": True})
             if self._read == "done":
                 await self._out({"type": "http.response.body", "body": b"", "more_body": False})

@@ -8,13 +8,14 @@ messages, and stand where they were told.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any, TypeAlias
 
 from langwire.adapters.agui._names import Names
 from langwire.adapters.agui._parts import parts_of
 from langwire.adapters.agui.events import FunctionCall, ToolCall
 from langwire.adapters.agui.events import Message as Said
+from langwire.core._guards import is_list, is_mapping
 from langwire.core._messages import CONTEXT
 from langwire.core.codec import jsonable
 from langwire.core.transcript import Call, Message, Strand, Transcript
@@ -26,11 +27,13 @@ Numbered: TypeAlias = "tuple[int, Said]"
 _ROLES = frozenset({"assistant", "user", "system", "developer"})
 
 
-def messages_of(history: Transcript) -> list[Said]:
-    """Return the messages that a thread holds, as its history tells them."""
+def messages_of(history: Transcript, hidden: Set[str] = frozenset()) -> list[Said]:
+    """Return the messages that a thread holds, as its history tells them, but for those whose ids are `hidden`."""
     names = Names()
     said: list[Numbered] = []
     for message in history.state_messages():
+        if message.message_id in hidden:
+            continue
         id = names.message(message.lane, message.message_id)
         call = names.call if message.role == "tool" else names.new_call
         said += said_in(message, id, names.thought, lambda made, name=call: name(made.id, made.call_id), None)
@@ -130,7 +133,7 @@ def _result(name: str, call: Call, subagent: str | None) -> Iterator[Numbered]:
         return
     content = result_content(result.content)
     said = Said(
-        id=result.message_id or f"{name}:result",
+        id=(None if call.provider else result.message_id) or result_id(name),
         role="tool",
         content=content,
         tool_call_id=name,
@@ -145,8 +148,21 @@ def _result(name: str, call: Call, subagent: str | None) -> Iterator[Numbered]:
 
 def result_content(content: Any, *, as_text: bool = False) -> str | list[dict[str, Any]]:
     """Return what a tool answered as text or content parts; `as_text` for clients that know text alone."""
-    parts = content if isinstance(content, str) else parts_of(content)
+    parts = parts_of(content)
+    if not parts and _is_data(content):  # what a provider's own tool found, for one
+        parts = json.dumps(jsonable(content), ensure_ascii=False)
     return json.dumps(parts, ensure_ascii=False) if as_text and not isinstance(parts, str) else parts
+
+
+def _is_data(content: Any) -> bool:
+    """Whether content holds something else than text."""
+    blocks = content if is_list(content) else [content]
+    return any(is_mapping(block) and block.get("type") != "text" for block in blocks)
+
+
+def result_id(call: str) -> str:
+    """Return the id of a result that has no message of its own; `call` is the call's id on the wire."""
+    return f"{call}:result"
 
 
 def media_id(media: Media) -> str:

@@ -7,6 +7,7 @@ there. So the first keeps its id, and the others get `<id>~2`, `<id>~3`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -67,3 +68,11 @@ class Names:
         """Return the id of the last call with this call id, of whatever run."""
         uses = self._uses[call_id]
         return call_id if uses <= 1 else f"{call_id}~{uses}"
+
+
+_NUMBERED = re.compile(r"~[0-9]+$")
+
+
+def without_number(id: str) -> str:
+    """Return an id without the number that tells its later uses from the first."""
+    return _NUMBERED.sub("", id)

@@ -25,7 +25,7 @@ _PROMPTS = ("message", "question", "prompt", "description")
 
 def question_of(interrupt: Interrupt, call_id: Callable[[str], str], subagent: str | None) -> Question:
     """Return a question as a run's outcome has it. `call_id` gives a call's id on the wire."""
-    about = interrupt.call_id or (interrupt.actions[0].call_id if len(interrupt.actions) == 1 else None)
+    about = asked_about(interrupt)
     reasons = {"value": "input_required", "breakpoint": "breakpoint"}
     schema = interrupt.response_schema
     if schema is None and interrupt.kind in ("approval_batched", "approval_per_call"):
@@ -39,6 +39,11 @@ def question_of(interrupt: Interrupt, call_id: Callable[[str], str], subagent: s
         metadata={"langwire": jsonable(_whole(interrupt))},
         subagent_run_id=subagent,
     )
+
+
+def asked_about(interrupt: Interrupt) -> str | None:
+    """Return the provider's id of the one call that a question is about."""
+    return interrupt.call_id or (interrupt.actions[0].call_id if len(interrupt.actions) == 1 else None)
 
 
 def on_interrupt(interrupt: Interrupt) -> Custom:

@@ -2,7 +2,7 @@
 
 `told` decides about what a client has and the thread does not. It has to say yes to the ids of all messages of which
 the thread told a client once, and of those that it held once and does not any more (`MessagesRemoved`); and to any id
-when it cannot know, as after a restart.
+when it cannot know, as after a restart. `by_a_node` says of a user's message whether a node told it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     call_ids: tuple[str, ...] = ()
 
 
+def _never(_: str) -> bool:
+    return False
+
+
 class Stand(msgspec.Struct, frozen=True, kw_only=True):
     """Where a thread stands.
 
@@ -46,17 +50,27 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     interrupts: tuple[Interrupt, ...] = ()
     answered: tuple[str, ...] = ()
     next: tuple[str, ...] = ()
+    by_a_node: Callable[[str], bool] = _never
 
 
-def stand_of(state: SessionState | None, told: Callable[[str], bool]) -> Stand:
+def stand_of(
+    state: SessionState | None, told: Callable[[str], bool], by_a_node: Callable[[str], bool] = _never
+) -> Stand:
     """Return where a thread stands by its session's state; None is a thread of which nothing is known."""
     if state is None:
-        return Stand(told=told)
+        return Stand(told=told, by_a_node=by_a_node)
     asked = state.interrupts
     if not asked and not state.answered and state.next and state.outcome == "interrupted":
         asked = (breakpoint_interrupt((), state.next),)
     held = tuple(_held(id, raw) for id, raw in state.messages.items())
-    return Stand(told=told, messages=held, interrupts=asked, answered=state.answered, next=state.next)
+    return Stand(
+        told=told,
+        by_a_node=by_a_node,
+        messages=held,
+        interrupts=asked,
+        answered=state.answered,
+        next=state.next,
+    )
 
 
 def _held(id: str, raw: Any) -> Held:

@@ -7,20 +7,19 @@ refused by then, before anything was told; from then on its stream ends with `RU
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-import msgspec
-
 from langwire.adapters.agui import events as agui
-from langwire.adapters.agui._protocol import Message, RunAgentInput, ToolMessage, UserMessage
+from langwire.adapters.agui._beginning import beginning_of, kept_of, run_for, without
+from langwire.adapters.agui._protocol import RunAgentInput
 from langwire.adapters.agui._refusals import refusal_of
 from langwire.adapters.agui._refused import Refused
 from langwire.adapters.agui._stand import Stand, stand_of
-from langwire.adapters.agui._streams import Beginning, replayed, run_of, told
+from langwire.adapters.agui._streams import Beginning, guarded, replayed, run_of, told
+from langwire.adapters.agui._told import Told
 from langwire.adapters.agui.capabilities import capabilities_of
 from langwire.adapters.agui.encoder import PROTOCOLS, AGUIEncoder, Protocol, Run
 from langwire.adapters.agui.frontend_tools import CONFIG_KEY, frontend_call
@@ -33,7 +32,6 @@ from langwire.adapters.agui.request import (
     Resume,
     Submit,
     context_of,
-    missing,
     plan,
     read_run,
     tools_of,
@@ -41,10 +39,9 @@ from langwire.adapters.agui.request import (
 from langwire.adapters.agui.state import Prediction, StateView, check_writable, writes
 from langwire.adapters.agui.visibility import Visibility
 from langwire.errors import LangwireError, UnknownThread, UsageError
-from langwire.events import MessagesRemoved, ReasoningStart, TextStart, ToolCallStart, ToolResult, TurnEnd, TurnStart
+from langwire.events import TurnEnd, TurnStart
 from langwire.sessions.adapter import SessionAdapter
 from langwire.sessions.graph import Graph
-from langwire.sessions.log import Log
 from langwire.sessions.session import History, Session, SessionState, one_of
 from langwire.sessions.turn import Turn
 
@@ -100,8 +97,10 @@ class AGUIBridge:
     was given are closed with the bridge. `visibility` says which subagents and nodes are shown. `state_keys` are the
     keys of the graph's state that a client sees, `client_state_keys` those that it may write; none by default.
     `predict` shows tool arguments as state while they stream. `when_left` says what becomes of a run whose client has
-    left: `cancel`, or `continue`, to be connected to again. `raw` passes on what langwire does not model, and
-    `protocol="0.1"` speaks to clients of before 1.0. `about` is merged into the capabilities.
+    left: `cancel`, or `continue`, to be connected to again. `raw` passes on what langwire does not model.
+    `protocol` is the one that is spoken: `auto` is 1.0 with clients that name a version, and else 0.1. With `guard`
+    each stream is held to the client's rules on its way out, for graphs that do what nobody has foreseen: it ends with
+    `RUN_ERROR` where it would break one. `about` is merged into the capabilities.
 
     Raises `UsageError` for what cannot be: state that the sessions do not stream, a key with a reducer to be written.
     """
@@ -116,9 +115,11 @@ class AGUIBridge:
         predict: Sequence[Prediction] = (),
         when_left: WhenLeft = "cancel",
         raw: bool = False,
-        protocol: Protocol = "1.0",
+        protocol: Protocol | Literal["auto"] = "auto",
+        guard: bool = False,
         about: Mapping[str, Any] | None = None,
     ) -> None:
+        self._guard = guard
         self._owned = not isinstance(agent, SessionAdapter)
         self.sessions = agent if isinstance(agent, SessionAdapter) else SessionAdapter(agent, state=bool(state_keys))
         if state_keys and not self.sessions.options.state:
@@ -127,7 +128,7 @@ class AGUIBridge:
         self.about = about or {}
         self.state_keys, self.client_state_keys, self.predict = state_keys, client_state_keys, tuple(predict)
         self._visibility, self._raw = visibility or Visibility(), raw
-        self._protocol: Protocol = one_of(protocol, PROTOCOLS)
+        self._protocol: Protocol | Literal["auto"] = one_of(protocol, (*PROTOCOLS, "auto"))
         self._when_left = one_of(when_left, WHEN_LEFT)
         self._runs: dict[tuple[str | None, str], _Place] = {}
 
@@ -142,18 +143,26 @@ class AGUIBridge:
         run = await _read(body)
         with _refusing(), self._place(run.run_id, principal) as place:
             session = await self._session(run.thread_id, principal)
+            alone = session.idle
             state = await _state_of(session)
-            stand = stand_of(state, _told_in(session.log))
+            before = Told(session.log, self._visibility, known=state is not None)
+            stand = stand_of(state, before.maybe, before.by_a_node)
             chosen = plan(run, stand)
-            encoder = self._encoder(_run(run, _kept(stand, chosen)), run.state)
+            shown = without(stand, before.hidden)
+            begins = run_for(run, shown, kept_of(shown, chosen), before.hidden)
+            encoder = self._encoder(run, begins, run.state)
             if isinstance(chosen, Announce):
-                return AGUIRun(_announced(encoder, stand), None, stop=False)
+                return self._given(_announced(encoder, stand), None, stop=False)
+            alone = alone and session.idle
             turn = place.turn = await self._taken(_Asked(run, session, state, stand, principal), chosen)
             if place.reason is not None:  # it was stopped before it had begun
                 turn.stop(place.reason)
-        beginning = _beginning(run, stand, chosen)
+        beginning = beginning_of(run, shown, chosen, alone=alone)
         events = told(session, turn, encoder, beginning, redactor=self.sessions.options.redactor, debug=debug)
-        return AGUIRun(events, turn, stop=self._when_left == "cancel")
+        return self._given(events, turn, stop=self._when_left == "cancel")
+
+    def _given(self, events: AsyncIterator[agui.Event], turn: Turn | None, *, stop: bool) -> AGUIRun:
+        return AGUIRun(guarded(events) if self._guard else events, turn, stop=stop)
 
     async def connect(self, body: bytes | RunAgentInput, *, principal: str | None = None) -> AGUIRun:
         """Tell what a thread holds, then the turn that runs there, if any, to its end.
@@ -165,12 +174,14 @@ class AGUIBridge:
             session = await self._session(run.thread_id, principal)
             history, turn = await _history_of(session)
             values = (await session.state()).values if self.state_keys else None
+            hidden = Told(session.log, self._visibility, known=True).hidden
         live = None
         if turn is not None:
-            encoder = self._encoder(run_of(history.transcript, run.thread_id, turn.id), None)
+            encoder = self._encoder(run, run_of(history.transcript, run.thread_id, turn.id, hidden), None)
             live = told(session, turn, encoder, Beginning(behind=True), redactor=self.sessions.options.redactor)
-        events = replayed(history, values, self._encoder(_run(run), None), live)
-        return AGUIRun(events, turn, stop=False)
+        had = [message.id for message in run.messages]
+        events = replayed(history, values, self._encoder(run, run_for(run, hidden=hidden), None), had, live)
+        return self._given(events, turn, stop=False)
 
     async def cancel(self, run_id: str, *, principal: str | None = None, reason: str | None = None) -> bool:
         """Stop a run, from the moment on in which its request has come; return whether nothing of it runs any more.
@@ -185,7 +196,7 @@ class AGUIBridge:
 
     def capabilities(self) -> dict[str, Any]:
         """Return what a client may expect of the agent (`AgentCapabilities`), as JSON data."""
-        subagents = self._protocol == "1.0" and self._visibility.subagents == "attributed"
+        subagents = self._protocol != "0.1" and self._visibility.subagents == "attributed"
         graph = self.sessions.options.graph
         return capabilities_of(graph, state=bool(self.state_keys), subagents=subagents, said=self.about)
 
@@ -219,7 +230,7 @@ class AGUIBridge:
 
     async def _taken(self, asked: _Asked, chosen: Plan) -> Turn:
         session, principal = asked.session, asked.principal
-        if session.turn is not None and session.turn.id == asked.run.run_id:
+        if _is_last(asked) and not asked.run.resume:
             raise _run_id_taken(asked.run.run_id)
         store = self.sessions.options.store
         if principal is not None and not await store.claim(session.thread_id, principal):
@@ -236,7 +247,9 @@ class AGUIBridge:
         """Send what was chosen to the session."""
         session, principal = asked.session, asked.principal
         config = _config(asked.run, asked.stand)
-        whose: dict[str, Any] = {"principal": principal, "turn_id": asked.run.run_id, "config": config}
+        # Some clients answer under the id of the run that asked. Each turn has an id of its own.
+        turn_id = None if _is_last(asked) else asked.run.run_id
+        whose: dict[str, Any] = {"principal": principal, "turn_id": turn_id, "config": config}
         match chosen:
             case Resume(answers=answers, partial=partial):
                 return await session.resume(answers, partial=partial, decided_by=principal, **whose)
@@ -257,7 +270,8 @@ class AGUIBridge:
         values = asked.state.values if asked.state is not None else None
         written = writes(asked.run.state, values, self.client_state_keys)
         message_id = messages[0]["id"] if len(messages) == 1 else None
-        input = {**written, "messages": messages} if written or not messages else messages
+        said = {"messages": messages} if messages else {}
+        input = {**written, **said} if written or not said else messages
         turn = await asked.session.submit(input, client_message_id=message_id, **whose)
         if turn.id != asked.run.run_id:
             sent = f"message {message_id!r:.80} was sent before, by run {turn.id!r:.80}"
@@ -266,9 +280,11 @@ class AGUIBridge:
 
     # -------------------------------------------------------------- telling it
 
-    def _encoder(self, run: Run, client_state: Any) -> AGUIEncoder:
+    def _encoder(self, asked: RunAgentInput, run: Run, client_state: Any) -> AGUIEncoder:
         view = StateView(client_state, self.state_keys, self.predict) if self.state_keys else None
-        return AGUIEncoder(run, state=view, visibility=self._visibility, raw=self._raw, protocol=self._protocol)
+        spoken = "1.0" if asked.protocol_version else "0.1"  # clients of before 1.0 name no version
+        protocol = spoken if self._protocol == "auto" else self._protocol
+        return AGUIEncoder(run, state=view, visibility=self._visibility, raw=self._raw, protocol=protocol)
 
 
 async def _announced(encoder: AGUIEncoder, stand: Stand) -> AsyncIterator[agui.Event]:
@@ -297,6 +313,12 @@ def _refusing() -> Generator[None]:
         if refusal is None:
             raise
         raise refusal from error
+
+
+def _is_last(asked: _Asked) -> bool:
+    """Return whether a run has the id of the last one of its thread."""
+    last = asked.session.turn
+    return last is not None and last.id == asked.run.run_id
 
 
 def _run_id_taken(run_id: str) -> Refused:
@@ -328,89 +350,8 @@ async def _state_of(session: Session) -> SessionState | None:
         return None
 
 
-_NUMBERED = re.compile(r"~[0-9]+$")
-
-
-def _told_in(log: Log) -> Callable[[str], bool]:
-    """Return what says whether a client may have been told of a message that the thread does not hold.
-
-    The log knows, unless it does not reach back to the beginning of the thread: then any may have been.
-    """
-    events = [slot.entry.event for slot in log.take(log.first - 1)]
-    first = events[0] if events else None
-    if log.first > 1 or not isinstance(first, TurnStart) or first.checkpoint_id is not None:
-        return lambda _: True
-    ids: set[str] = set()
-    for event in events:
-        match event:
-            case TextStart(message_id=id) | ReasoningStart(message_id=id) | ToolCallStart(message_id=id):
-                ids.add(id)
-            case ToolResult():
-                ids.add(event.message_id or f"{event.call_id or event.id}:result")
-            case MessagesRemoved(ids=removed):
-                ids.update(removed)
-            case _:
-                pass
-    return lambda told: told in ids or _NUMBERED.sub("", told) in ids
-
-
-def _beginning(run: RunAgentInput, stand: Stand, chosen: Plan) -> Beginning:
-    """Return what the client gets at the start: all messages, where it lacks some or the thread went back."""
-    known = {held.id for held in stand.messages}
-    sent = chosen.messages if isinstance(chosen, Submit | Edit) else ()
-    new = {message["id"] for message in sent}
-    others = [
-        message
-        for message in run.messages
-        if message.id not in known | new and not isinstance(message, UserMessage | ToolMessage)
-    ]
-    return Beginning(
-        behind=_is_behind(run, stand, chosen),
-        new=[_as_ours(message) for message in run.messages if message.id in new],
-        others=[_as_ours(message) for message in others],
-    )
-
-
-def _is_behind(run: RunAgentInput, stand: Stand, chosen: Plan) -> bool:
-    """Return whether the client lacks messages of the thread, or has some that the thread goes back from."""
-    if not isinstance(chosen, Edit | Regenerate):
-        return missing(run, stand)
-    kept = _kept(stand, chosen)
-    if kept is stand:  # a checkpoint: what it holds is not known yet
-        return True
-    gone, had = {held.id for held in stand.messages[len(kept.messages) :]}, {message.id for message in run.messages}
-    gone -= {message["id"] for message in chosen.messages} if isinstance(chosen, Edit) else set()
-    return bool(gone & had) or missing(run, kept)
-
-
-def _kept(stand: Stand, chosen: Plan) -> Stand:
-    """Return where the thread stands when the run begins: without the messages that it goes back from."""
-    ids = [held.id for held in stand.messages]
-    if not isinstance(chosen, Edit | Regenerate) or chosen.point not in ids:
-        return stand
-    return msgspec.structs.replace(stand, messages=stand.messages[: ids.index(chosen.point)])
-
-
-def _run(run: RunAgentInput, stand: Stand | None = None) -> Run:
-    """Return what the encoder has to know of a run."""
-    held = stand.messages if stand is not None else ()
-    return Run(
-        thread_id=run.thread_id,
-        run_id=run.run_id,
-        parent_run_id=run.parent_run_id,
-        calls=tuple(call for message in held if message.role != "tool" for call in message.call_ids),
-        messages=frozenset(message.id for message in held),
-        tools=frozenset(tool.name for tool in run.tools or ()),
-        answered=frozenset(message.tool_call_id for message in run.messages if isinstance(message, ToolMessage)),
-    )
-
-
 def _config(run: RunAgentInput, stand: Stand) -> dict[str, Any]:
     """Return what the agent gets of a client besides messages and state, as `frontend_tools` reads it."""
     waiting = [call.name for call in map(frontend_call, stand.interrupts) if call is not None]
     brought = {"tools": tools_of(run), "context": context_of(run), "pending": waiting}
     return {"configurable": {CONFIG_KEY: brought}} if any(brought.values()) else {}
-
-
-def _as_ours(message: Message) -> agui.Message:
-    return msgspec.convert(message.model_dump(mode="json", by_alias=True, exclude_none=True), agui.Message)

@@ -24,6 +24,7 @@ steps and subagents, is closed here.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
@@ -39,6 +40,7 @@ from langwire.adapters.agui._messages import (
     media_id,
     messages_of,
     result_content,
+    result_id,
     said_in,
 )
 from langwire.adapters.agui._names import Names
@@ -83,14 +85,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     tools: frozenset[str] = frozenset()
     answered: frozenset[str] = frozenset()
     """The ids of the calls whose results the client brought itself: it is not told of them again."""
+    hidden: frozenset[str] = frozenset()
+    """The ids of messages that the thread holds and clients do not see."""
 
 
 class AGUIEncoder:
     """Encodes the events of one turn: `encode` them one by one, in their order.
 
     `state` decides what is seen of the graph's state, `visibility` of its lanes and nodes. With `raw`, chunks that
-    langwire does not model are passed on. `protocol="0.1"` speaks as clients of before 1.0 understand it: interrupts
-    as the custom event `on_interrupt`, and without subagents, outcomes, usage and metadata.
+    langwire does not model are passed on. `protocol="0.1"` speaks as clients of before 1.0 understand it: questions
+    also as the custom event `on_interrupt`, results as text, and without subagents, other outcomes, usage and metadata.
 
     `stale` is true when messages that the client has were changed other than by adding to them: it wants a
     `MESSAGES_SNAPSHOT` before the end of the run.
@@ -123,8 +127,12 @@ class AGUIEncoder:
         """The places of all calls, by part id: what comes of a hidden call is hidden too."""
         self._writing: dict[str, bool] = {}
         """The calls that are being written, by part id, and whether any of their arguments have been told."""
+        self._provided: set[str] = set()
+        """The calls that the provider runs: their results have no message of their own."""
         self._work = Work(lambda part_id: self.names.call(part_id, None))
         self._gone: set[str] = set()
+        self._hidden: set[str] = set()
+        """The ids of the messages of this run that are not shown."""
         self._interrupts: dict[str, ours.Interrupt] = {}
         self._usage: dict[str | None, agui.Usage] = {}
         self._result: Any = None
@@ -144,18 +152,19 @@ class AGUIEncoder:
         in it too: what this run has `told` that the thread does not hold, a subagent's words for one, and `others`
         that the client has kept from earlier runs.
         """
-        messages = messages_of(history)
-        known = self._gone | {message.message_id for message in history.state_messages()}
+        messages = messages_of(history, self.run.hidden | self._hidden)
+        known = {message.message_id for message in history.state_messages()}
         besides: list[Numbered] = []
         for message in told.state_messages() if told is not None else ():
             id = self.names.told(message.lane, message.message_id)
             if id is not None and id not in known:
                 place = self.places.of_node(message.source)
                 besides += said_in(message, id, Names().thought, self._name_of, place.subagent)
-        messages += in_order(besides)
+        known |= {message.id for message in messages}
+        messages += [message for message in in_order(besides) if message.id not in known]
         known = {message.id for message in messages}
         messages += [message for message in others if message.id not in known | self._gone]
-        return agui.MessagesSnapshot(messages=messages)
+        return agui.MessagesSnapshot(messages=[_with_text(said) for said in messages] if self._old else messages)
 
     def _name_of(self, call: Call) -> str:
         return self._calls.get(call.id) or self.names.call(call.id, call.call_id)
@@ -186,18 +195,20 @@ class AGUIEncoder:
             thread_id=self.run.thread_id,
             run_id=self.run.run_id,
             result=self._result if event.outcome == "complete" else None,
-            outcome=None if self._old else self._outcome(event),
+            outcome=self._outcome(event),
             usage=self._usage_of_all(),
             metadata={"reason": event.reason} if event.reason and not self._old else None,
         )
         return [*out, finished]
 
-    def _outcome(self, event: ours.TurnEnd) -> agui.Success | agui.Interrupted | agui.Cancelled:
-        if event.outcome == "cancelled":
-            return agui.Cancelled()
-        asked = self._asked(event)
+    def _outcome(self, event: ours.TurnEnd) -> agui.Success | agui.Interrupted | agui.Cancelled | None:
+        asked = self._asked(event) if event.outcome != "cancelled" else []
         if asked:
             return agui.Interrupted(interrupts=[self._question(question) for question in asked])
+        if self._old:  # its last clients know the outcome `interrupt`, and fail at `cancelled` and at what waits
+            return None
+        if event.outcome == "cancelled":
+            return agui.Cancelled()
         waiting = [call for call in map(frontend_call, self._interrupts.values()) if call is not None]
         pending = [self.names.last_call(call.tool_call_id) for call in waiting]
         left = [call for call in event.open_calls if call.name in self.run.tools]
@@ -238,6 +249,7 @@ class AGUIEncoder:
     def _text_start(self, event: ours.TextStart) -> Events:
         place = self.places.of_node(event.source)
         if place.hidden or event.role == CONTEXT:
+            self._hidden.add(event.message_id)
             return _NOTHING
         message = self._message(event.source.lane, event.message_id)
         self._texts[event.id] = message
@@ -277,6 +289,7 @@ class AGUIEncoder:
     def _reasoning_start(self, event: ours.ReasoningStart) -> Events:
         place = self.places.of_node(event.source)
         if place.hidden:
+            self._hidden.add(event.message_id)
             return _NOTHING
         id = self.names.thought(self._message(event.source.lane, event.message_id))
         self._thoughts[event.id] = id, place
@@ -312,10 +325,13 @@ class AGUIEncoder:
     def _call_start(self, event: ours.ToolCallStart) -> Events:
         place = self._owners[event.id] = self.places.of_node(event.source)
         if place.hidden:
+            self._hidden.add(event.message_id)
             return _NOTHING
         message = self._message(event.source.lane, event.message_id)
         id = self._calls[event.id] = self.names.new_call(event.id, event.call_id)
         self._writing[event.id] = False
+        if event.provider:
+            self._provided.add(event.id)
         out = self._work.enter(place)
         out.append(
             agui.ToolCallStart(
@@ -347,12 +363,13 @@ class AGUIEncoder:
     def _tool_result(self, event: ours.ToolResult) -> Events:
         place = self._owners.get(event.id) or self.places.of_node(event.source)
         if place.hidden:
+            self._hidden.add(event.message_id or "")
             return _NOTHING
         id = self.names.call(event.id, event.call_id)
         if id in self.run.answered:
             return _NOTHING
-        made = event.message_id
-        message = f"{id}:result" if made is None else self._message(event.source.lane, made)
+        made = None if event.id in self._provided else event.message_id
+        message = result_id(id) if made is None else self._message(event.source.lane, made)
         failed = event.status == "error" and not self._old
         return [
             *self._work.enter(place),
@@ -523,6 +540,13 @@ class AGUIEncoder:
         ours.TurnStart: _turn_start,
         ours.TurnEnd: _turn_end,
     }
+
+
+def _with_text(said: agui.Message) -> agui.Message:
+    """Return a message as clients of before 1.0 know it: what a tool answered is text."""
+    if said.role != "tool" or said.content is None or isinstance(said.content, str):
+        return said
+    return msgspec.structs.replace(said, content=json.dumps(said.content, ensure_ascii=False))
 
 
 def _without_subagents(visibility: Visibility) -> Visibility:

@@ -30,6 +30,7 @@ import msgspec
 
 from langwire.adapters.agui._answers import Continue, Resume, answers_of
 from langwire.adapters.agui._blocks import blocks_of, refuse_unfit
+from langwire.adapters.agui._names import without_number
 from langwire.adapters.agui._parts import parts_of
 from langwire.adapters.agui._protocol import (
     ActivityMessage,
@@ -40,6 +41,7 @@ from langwire.adapters.agui._protocol import (
     ToolMessage,
     UserMessage,
 )
+from langwire.adapters.agui._questions import asked_about
 from langwire.adapters.agui._reading import MAX_ID, context_of, fit_id, read_run, tools_of
 from langwire.adapters.agui._refused import Refused, cut
 from langwire.adapters.agui._stand import Held, Stand, stand_of
@@ -60,6 +62,7 @@ __all__ = [
     "Stand",
     "Submit",
     "blocks_of",
+    "calls_besides",
     "context_of",
     "missing",
     "parts_of",
@@ -147,6 +150,13 @@ def missing(run: RunAgentInput, stand: Stand) -> bool:
     )
 
 
+def calls_besides(run: RunAgentInput, stand: Stand) -> list[str]:
+    """Return the call ids that a client knows from messages which the thread does not hold, once for each use."""
+    held = {message.id for message in stand.messages}
+    besides = [message for message in run.messages if isinstance(message, AssistantMessage) and message.id not in held]
+    return [without_number(call.id) for message in besides for call in message.tool_calls or ()]
+
+
 # ------------------------------------------------------------------ which messages are new
 
 
@@ -171,7 +181,8 @@ def _sorted(run: RunAgentInput, stand: Stand) -> tuple[list[UserMessage], list[t
             _refuse_other_role(message, known[message.id])
             new, begun = still_new(), True
         elif isinstance(message, UserMessage):
-            new.append(message)
+            if not stand.by_a_node(message.id):
+                new.append(message)
         elif isinstance(message, ToolMessage) and message.tool_call_id in tools.waiting:
             results.append((tools.waiting[message.tool_call_id], message))
         elif isinstance(message, AssistantMessage | ToolMessage) and stand.told(message.id):
@@ -196,24 +207,33 @@ class _Tools:
             for call in message.tool_calls or ()
         }
         self._users = [at for at, message in enumerate(run.messages) if isinstance(message, UserMessage)]
+        uses = made + Counter(calls_besides(run, stand))
         self.waiting: dict[str, Interrupt] = {}
+        self._noted: set[str] = set()
+        """The calls that this run answers a question about: some clients note the answer as the result too."""
+        answers = {entry.interrupt_id for entry in run.resume or ()}
         for question in stand.interrupts:
-            call = frontend_call(question)
+            call, about = frontend_call(question), asked_about(question)
             if call is not None:
-                uses = made[call.tool_call_id]
-                self.waiting[call.tool_call_id if uses <= 1 else f"{call.tool_call_id}~{uses}"] = question
+                self.waiting[_last_use(call.tool_call_id, uses)] = question
+            elif about is not None and question.id in answers:
+                self._noted.add(_last_use(about, uses))
 
     def settled(self, message: ToolMessage, position: int) -> bool:
         """Return whether nothing waits for a result any more, so that the client only has not forgotten it.
 
-        Either the thread has a result of that call, or it had an answer that a turn took which was cut off, or the user
-        has said something since.
+        Either the thread has a result of that call, or gets one now that a question about it is answered, or it had an
+        answer that a turn took which was cut off, or the user has said something since.
         """
         id = message.tool_call_id
-        if id in self._had:
+        if id in self._had or id in self._noted:
             return True
         past = any(at > position for at in self._users)
         return (id in self._made and (self._cut_off or past)) or (id in self._passed and past)
+
+
+def _last_use(id: str, made: Counter[str]) -> str:
+    return id if made[id] <= 1 else f"{id}~{made[id]}"
 
 
 def _on_wire(uses: Counter[str]) -> set[str]:
@@ -238,7 +258,7 @@ def _forged(message: Message) -> Refused:
             "a run's pendingToolCallIds name",
         )
     if isinstance(message, AssistantMessage):
-        todo = "send only messages that the agent has told"
+        todo = "send what the agent has told here; if the server has lost the thread, begin a new one"
     else:
         todo = "give instructions as context"
     return Refused(403, "forbidden_message", f"{message.role} message {cut(message.id)} is not of this thread: {todo}")

@@ -4,7 +4,9 @@
 - `attributed`: as a subagent's, in a box of its own (`SUBAGENT_*`, `subagentRunId`);
 - `hidden`: not at all.
 
-What a node shows holds for all that runs inside it. Whatever the rules say, a question is always asked.
+What a node shows holds for all that runs inside it. Whatever the rules say, a question is always asked. A checkpoint
+does not say who wrote a message: what a hidden node leaves in the messages of the root graph is hidden as long as the
+session's log knows of it, and shown to who reads the thread after a restart. Keep secrets out of the messages.
 """
 
 from __future__ import annotations
