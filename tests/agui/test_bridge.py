@@ -852,3 +852,19 @@ def test_what_cannot_be_is_said_when_the_bridge_is_made() -> None:
         AGUIBridge(says("one"), when_left="later")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="messages"):
         AGUIBridge(says("one"), client_state_keys=["messages"])
+
+
+async def test_an_edit_that_is_refused_leaves_the_thread_as_it_was() -> None:
+    """The session refuses it only after the thread has gone back."""
+    graph = says("one", "two")
+    async with SessionAdapter(graph, max_input_bytes=300) as sessions:
+        bridge = AGUIBridge(sessions)
+        await ran(bridge, user("u1"))
+        before = (await sessions.get("t").history()).transcript.messages
+        with pytest.raises(Refused) as refused:
+            await bridge.run(json.dumps(asked(user("u1", "x" * 400), run="r2")).encode())
+        assert refused.value.code == "input_too_large"
+        after = (await sessions.get("t").history()).transcript.messages
+        assert [message.message_id for message in after] == [message.message_id for message in before]
+        assert len(after) == 2
+        assert text_of(await ran(bridge, user("u1", "edited"), run="r3")) == "one"

@@ -89,3 +89,12 @@ def test_the_readme_names_the_versions_that_the_package_does() -> None:
     pythons = [line.rpartition(" ")[2] for line in project["classifiers"] if "Python :: 3." in line]
     assert f"langgraph {floor.partition('>=')[2]} or newer" in readme
     assert f"Python {pythons[0]} to {pythons[-1]}" in readme
+
+
+def test_the_ag_ui_page_has_every_code_of_a_refusal() -> None:
+    page = (ROOT / "docs" / "explanation" / "ag-ui.md").read_text("utf-8")
+    rooms = [ROOT / "src/langwire/adapters/agui", ROOT / "src/langwire/adapters/_shared"]
+    source = "\n".join(path.read_text("utf-8") for room in rooms for path in room.glob("*.py"))
+    codes = set(re.findall(r'\b[45]\d\d,\s*"(\w+)"', source)) - {"client_closed_request"}  # nobody is left to read that
+    assert len(codes) > 20
+    assert codes <= set(re.findall(r"`(\w+)`", page))

@@ -7,8 +7,8 @@ refused by then, before anything was told; from then on its stream ends with `RU
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -254,11 +254,11 @@ class AGUIBridge:
             case Resume(answers=answers, partial=partial):
                 return await session.resume(answers, partial=partial, decided_by=principal, **whose)
             case Regenerate(point=point):
-                await session.fork(point)
-                return await session.continue_(**whose)
+                async with _gone_back(asked, point):
+                    return await session.continue_(**whose)
             case Edit(point=point, messages=messages):
-                await session.fork(point)
-                return await session.submit(list(messages), **whose)
+                async with _gone_back(asked, point):
+                    return await session.submit(list(messages), **whose)
             case Submit(messages=messages, drop=drop):
                 policy = {"when_interrupted": "drop"} if drop else {}
                 return await self._submitted(asked, list(messages), {**whose, **policy})
@@ -285,6 +285,19 @@ class AGUIBridge:
         spoken = "1.0" if asked.protocol_version else "0.1"  # clients of before 1.0 name no version
         protocol = spoken if self._protocol == "auto" else self._protocol
         return AGUIEncoder(run, state=view, visibility=self._visibility, raw=self._raw, protocol=protocol)
+
+
+@asynccontextmanager
+async def _gone_back(asked: _Asked, point: str) -> AsyncGenerator[None]:
+    """Have a thread go back to a point, and return to where it was when what is sent from there is refused."""
+    await asked.session.fork(point)
+    try:
+        yield
+    except LangwireError:
+        head = asked.state.checkpoint_id if asked.state is not None else None
+        if head is not None:
+            await asked.session.fork(head)
+        raise
 
 
 async def _announced(encoder: AGUIEncoder, stand: Stand) -> AsyncIterator[agui.Event]:
