@@ -48,6 +48,7 @@ from langwire.events import (
     Entry,
     Event,
     Interrupt,
+    MessageReplaced,
     MessagesRemoved,
     Progress,
     TextDelta,
@@ -197,7 +198,7 @@ def turns_of(session: Session) -> list[list[Event]]:
         if running:
             turns[-1].append(event)
         else:
-            assert isinstance(event, MessagesRemoved | Custom | Progress), event
+            assert isinstance(event, MessageReplaced | MessagesRemoved | Custom | Progress), event
         running = running and not isinstance(event, TurnEnd)
     for turn in turns[:-1] if running else turns:
         assert check(turn) == []
@@ -1646,3 +1647,26 @@ async def test_a_new_message_drops_what_was_answered_and_cut_off() -> None:
         assert ("assistant", "decided: yes") not in await said(session)
         await done(await session.resume({again.interrupts[0].id: "no"}))
         assert (await said(session))[-1] == ("assistant", "decided: no")
+
+
+async def test_a_fork_can_be_undone_until_a_turn_begins() -> None:
+    async with opened(counting()) as session:
+        await say(session, "a")
+        before = await said(session)
+        first = (await ids_of(session))["a"]
+        await session.fork(first)
+        assert await said(session) == []
+        position = session.log.last
+        await session.undo_fork()
+        assert await said(session) == before
+        told = [slot.entry.event for slot in session.log.take(position)]
+        assert [(event.message_id, event.text) for event in told] == [
+            (first, "a"),
+            ((await ids_of(session))["answer 0 to a"], "answer 0 to a"),
+        ]
+        with pytest.raises(UsageError):
+            await session.undo_fork()
+        await session.fork((await ids_of(session))["answer 0 to a"])
+        await done(await session.continue_())
+        with pytest.raises(UsageError):
+            await session.undo_fork()

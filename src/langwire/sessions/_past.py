@@ -143,8 +143,7 @@ async def point_before(graph: Any, config: Mapping[str, Any], point: str) -> tup
     """Find the snapshot that a thread has to go back to, and the ids of the messages that it loses by that.
 
     `point` is a checkpoint's id, which is gone back to itself, or a message's: then it is the snapshot before that
-    message. A checkpoint may be one that the thread has gone back from. Raises `UnknownPoint` when the thread has
-    neither.
+    message. Raises `UnknownPoint` when the thread has neither.
     """
     now: dict[str, Any] | None = None
     met = False
@@ -159,9 +158,6 @@ async def point_before(graph: Any, config: Mapping[str, Any], point: str) -> tup
             # What is put in is kept before it is taken in: without it the thread stands where the turn before ended.
             if not before or snapshot.metadata.get("source") != "input":
                 break
-    if found is None:  # a checkpoint that was gone back from is no ancestor of the one where the thread stands
-        elsewhere = {**config, "configurable": {**config["configurable"], "checkpoint_id": point}}
-        found = await snapshot_of(graph, elsewhere)
     if found is None:
         raise UnknownPoint(f"no message and no checkpoint {point!r:.80} in this thread: see history()")
     kept = messages_in(found.values)

@@ -16,6 +16,7 @@ import msgspec
 from langgraph.types import Command
 
 from langwire.core._guards import is_mapping
+from langwire.core._messages import coerce, text_of
 from langwire.core._secrets import MASK
 from langwire.core.codec import encode
 from langwire.core.extractors import ToolUse
@@ -32,7 +33,17 @@ from langwire.errors import (
     UnknownTurn,
     UsageError,
 )
-from langwire.events import Custom, ErrorInfo, Event, Interrupt, MessagesRemoved, Outcome, TurnEnd
+from langwire.events import (
+    Custom,
+    ErrorInfo,
+    Event,
+    Interrupt,
+    MessageReplaced,
+    MessagesRemoved,
+    Outcome,
+    Source,
+    TurnEnd,
+)
 from langwire.sessions import graph as graphs
 from langwire.sessions._answers import answers_by_text, decisions_of
 from langwire.sessions._inputs import read_input, title_of
@@ -119,6 +130,8 @@ class Session:
         """Whether the thread was deleted under it: it takes nothing more."""
         self._taken: dict[str, Turn] = {}
         self._moving = False
+        self._left: Any = None
+        """Where the thread stood before it went back, until a turn begins."""
 
     # -------------------------------------------------------------- reading
 
@@ -226,9 +239,7 @@ class Session:
         )
 
     def _masked(self, question: Interrupt) -> Interrupt:
-        if self._options.redactor is None:
-            return question
-        (masked,) = self._options.redactor.begin().feed(question)
+        (masked,) = self._masked_events(question)
         return masked if isinstance(masked, Interrupt) else question
 
     def _check_open(self) -> None:
@@ -384,19 +395,48 @@ class Session:
         """Go back to a checkpoint, or to just before a message; return the new checkpoint's id.
 
         To regenerate an answer, `fork` at its message id and `continue_()`; to edit a message, `fork` at its id and
-        `submit` the new one. What came after stays in the checkpointer. Raises `UnknownPoint` and `TurnRunning`.
+        `submit` the new one; if that is refused, `undo_fork()`. What came after stays in the checkpointer. Raises
+        `UnknownPoint` and `TurnRunning`.
         """
         self._check_open()
         async with self.alone():
             config, graph = self._config(), self._options.graph
+            head = await snapshot_of(graph, config)
             snapshot, lost = await point_before(graph, config, point)
-            checkpoint_id = await go_back(graph, config, snapshot)
-            await self._options.store.rewind(self.thread_id)
-            self.turn = self._asking = self._record = None
-            self._pending = ()
+            checkpoint_id = await self._go_back(snapshot)
+            self._left = head
             if lost:
                 self.log.append(MessagesRemoved(ids=lost))
         return checkpoint_id
+
+    async def undo_fork(self) -> str | None:
+        """Return to where the thread stood before the last `fork`; return the new checkpoint's id.
+
+        Its messages are told to be back as `MessageReplaced`; a question that was open there is asked again by
+        `continue_()`. Raises `UsageError` when nothing was gone back from or a turn has begun since, and `TurnRunning`.
+        """
+        self._check_open()
+        async with self.alone():
+            head, config, graph = self._left, self._config(), self._options.graph
+            if head is None:
+                raise UsageError(f"thread {self.thread_id!r:.200} has not just gone back: there is no fork to undo")
+            now = messages_in((await snapshot_of(graph, config)).values)
+            checkpoint_id = await self._go_back(head)
+            fields = {id: coerce(raw) or {"type": ""} for id, raw in messages_in(head.values).items() if id not in now}
+            back = [MessageReplaced(message_id=id, text=text_of(of), source=Source()) for id, of in fields.items()]
+            self.log.extend([told for event in back for told in self._masked_events(event)])
+        return checkpoint_id
+
+    async def _go_back(self, snapshot: Any) -> str | None:
+        checkpoint_id = await go_back(self._options.graph, self._config(), snapshot)
+        await self._options.store.rewind(self.thread_id)
+        self.turn = self._asking = self._record = self._left = None
+        self._pending = ()
+        return checkpoint_id
+
+    def _masked_events(self, event: Event) -> Sequence[Event]:
+        redactor = self._options.redactor
+        return (event,) if redactor is None else redactor.begin().feed(event)
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator[None]:
@@ -537,6 +577,7 @@ class Session:
             await self._options.store.withdraw(self.thread_id, turn.id)
             raise
         self.turn = self._asking = turn
+        self._left = None
 
     async def _read_record(self) -> SessionRecord | None:
         self._record = await self._options.store.get(self.thread_id)

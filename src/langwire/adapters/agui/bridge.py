@@ -254,10 +254,10 @@ class AGUIBridge:
             case Resume(answers=answers, partial=partial):
                 return await session.resume(answers, partial=partial, decided_by=principal, **whose)
             case Regenerate(point=point):
-                async with _gone_back(asked, point):
+                async with _gone_back(session, point):
                     return await session.continue_(**whose)
             case Edit(point=point, messages=messages):
-                async with _gone_back(asked, point):
+                async with _gone_back(session, point):
                     return await session.submit(list(messages), **whose)
             case Submit(messages=messages, drop=drop):
                 policy = {"when_interrupted": "drop"} if drop else {}
@@ -288,15 +288,13 @@ class AGUIBridge:
 
 
 @asynccontextmanager
-async def _gone_back(asked: _Asked, point: str) -> AsyncGenerator[None]:
+async def _gone_back(session: Session, point: str) -> AsyncGenerator[None]:
     """Have a thread go back to a point, and return to where it was when what is sent from there is refused."""
-    await asked.session.fork(point)
+    await session.fork(point)
     try:
         yield
     except LangwireError:
-        head = asked.state.checkpoint_id if asked.state is not None else None
-        if head is not None:
-            await asked.session.fork(head)
+        await session.undo_fork()
         raise
 
 
