@@ -796,7 +796,7 @@ REFUSED_ANSWERS: dict[str, tuple[Stand, dict[str, Any], tuple[int, str]]] = {
     "with a point to go back to": (
         stand(U1, interrupts=(wait(),)),
         {"resume": [answer("q")], "forwardedProps": {"langwire": {"checkpointId": "c"}}},
-        (422, "message_with_resume"),
+        (422, "point_with_resume"),
     ),
 }
 
@@ -809,13 +809,15 @@ def test_an_answer_to_nothing_open_is_refused(name: str) -> None:
     assert (refused.status, refused.code) == expected
 
 
-def test_answers_do_not_come_with_a_new_message() -> None:
+def test_a_new_message_beside_answers_waits_for_the_next_run() -> None:
+    """A client that was refused a message keeps it, and sends it with everything from then on."""
     waiting = stand(U1, A1, interrupts=(wait(), frontend()))
-    refused = refusal(lambda: plan(run_of(user("u3"), resume=[answer("q")]), waiting))
-    assert (refused.status, refused.code) == (422, "message_with_resume")
-    waiting = stand(U1, A1, interrupts=(frontend(),))
-    both = run_of(user("u3"), resume=[answer(frontend().id)])
-    assert refusal(lambda: plan(both, waiting)).code == "message_with_resume"
+    run = run_of(user("u1"), said("a1"), user("u3"), resume=[answer("q", 1)])
+    assert plan(run, waiting) == Resume(answers={"q": 1}, partial=True)
+    later = Held(id="a2", role="assistant", content="hi")
+    again = plan(run_of(user("u1"), said("a1"), user("u3"), said("a2"), user("u4")), stand(U1, A1, later))
+    assert isinstance(again, Submit)
+    assert [message["id"] for message in again.messages] == ["u3", "u4"]
 
 
 def test_a_user_who_says_something_instead_is_not_held_up_by_calls_of_the_clients_tools() -> None:

@@ -241,3 +241,10 @@ def test_importing_the_package_loads_no_langgraph() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "langwire.demo" in loaded.split()
     assert not [name for name in loaded.split() if name.startswith(("langchain", "langgraph"))]
+
+
+@pytest.mark.parametrize("build", [agents.build_assistant, agents.build_approval, agents.build_concierge])
+def test_an_agent_that_is_not_asked_anything_says_something_all_the_same(build: Any) -> None:
+    result = langwire.run(build(0), {"messages": []}, {"configurable": {"thread_id": "t"}})
+    assert result.outcome in ("complete", "interrupted")
+    assert result.text

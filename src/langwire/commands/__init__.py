@@ -118,7 +118,11 @@ def _add_serve(commands: Any) -> argparse.ArgumentParser:
     serve.add_argument(
         "--db", metavar="FILE", help="the SQLite file that keeps the threads of an agent that keeps none"
     )
-    serve.add_argument("--debug", action="store_true", help="show the tracebacks of failures")
+    serve.add_argument(
+        "--debug",
+        action="store_true",
+        help="show the tracebacks of failures; clients on this machine get the text of exceptions",
+    )
     serve.set_defaults(run=_serve)
     return serve
 

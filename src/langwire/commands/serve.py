@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from langwire.adapters._shared.safe_terminal import safe_terminal
-from langwire.adapters._shared.web import LOOPBACK, AllowedHosts, guarded, problem_of
+from langwire.adapters._shared.web import LOOPBACK, AllowedHosts, guarded, unknown
 from langwire.commands import DONE, FAILED, leave, say
 from langwire.errors import LangwireError, MissingExtra, UsageError
 
@@ -28,8 +28,7 @@ try:
     import uvicorn
     from fastapi import APIRouter, FastAPI
     from starlette.exceptions import HTTPException
-    from starlette.requests import Request
-    from starlette.responses import PlainTextResponse, Response
+    from starlette.responses import PlainTextResponse
 except ImportError as missing:
     raise MissingExtra('serving on the web needs an extra: pip install "langwire[web]"') from missing
 
@@ -146,7 +145,7 @@ def create_app(
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(title=name, lifespan=lifespan, openapi_url=None)
     app.add_middleware(AllowedHosts, hosts=tuple(hosts))
-    app.add_exception_handler(HTTPException, _unknown)
+    app.add_exception_handler(HTTPException, unknown)
     app.include_router(agui, prefix="/agui")
     app.include_router(_about(name))
     return app
@@ -164,6 +163,8 @@ def _about(name: str) -> APIRouter:
         return PlainTextResponse(
             f"langwire serves {name}\n\n"
             "POST /agui                 AG-UI: a run\n"
+            "POST /agui/connect         AG-UI: what a thread holds, and what runs there\n"
+            "POST /agui/cancel/{runId}  AG-UI: stop a run\n"
             "GET  /agui/capabilities    AG-UI: what the agent can do\n"
             "GET  /health               whether it works\n"
         )
@@ -171,10 +172,6 @@ def _about(name: str) -> APIRouter:
     # What the decorators gave them to is the router; nobody else calls them.
     del health, addresses
     return router
-
-
-async def _unknown(_: Request, error: Exception) -> Response:
-    return problem_of(error)
 
 
 # ------------------------------------------------------------------ the server

@@ -139,13 +139,13 @@ def _explain(error: Exception) -> str:
 
 
 def _asked(prompt: Prompt) -> str:
-    """The last thing that the person said."""
-    return next(message.text for message in reversed(prompt) if isinstance(message, HumanMessage))
+    """The last thing that the person said; nothing, where a page begins without a word."""
+    return next((message.text for message in reversed(prompt) if isinstance(message, HumanMessage)), "")
 
 
 def _answers(prompt: Prompt) -> Prompt:
     """What came after the last thing that the person said."""
-    last = max(at for at, message in enumerate(prompt) if isinstance(message, HumanMessage))
+    last = max((at for at, message in enumerate(prompt) if isinstance(message, HumanMessage)), default=-1)
     return prompt[last + 1 :]
 
 

@@ -103,6 +103,12 @@ async def _either(work: Callable[[], Awaitable[T]], sync: Callable[[], T]) -> T:
         return await asyncio.to_thread(sync)
 
 
+def is_unstarted(snapshot: Any) -> bool:
+    """Return whether a thread has taken an input in, and nothing has run with it yet."""
+    metadata = snapshot.metadata if snapshot is not None and not snapshot.next else None
+    return is_mapping(metadata) and metadata.get("source") == "input"
+
+
 def checkpoint_of(config: Mapping[str, Any]) -> str | None:
     """Return the checkpoint that a config names."""
     return config["configurable"].get("checkpoint_id")

@@ -47,7 +47,7 @@ from langwire.events import (
 from langwire.sessions import graph as graphs
 from langwire.sessions._answers import answers_by_text, decisions_of
 from langwire.sessions._inputs import read_input, title_of
-from langwire.sessions._past import go_back, messages_in, point_before, retold, snapshot_of
+from langwire.sessions._past import go_back, is_unstarted, messages_in, point_before, retold, snapshot_of
 from langwire.sessions.log import Log, Reader
 from langwire.sessions.store import Answer, SessionRecord
 from langwire.sessions.summary import report
@@ -72,7 +72,9 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     began in another process, and that no end of it has been kept: it runs there, or died with it. `outcome` and
     `error` are those of the last turn that ended. `interrupts` are the questions that wait for an answer; `answered`
     are the ids of those whose answers a turn took that was cut off: `continue_()` goes on with them. `next` are the
-    nodes that would run next, `values` is the graph's state. `position` is where the log ends.
+    nodes that would run next, `values` is the graph's state. `position` is where the log ends. With `unstarted` the
+    last input was kept, and its turn cut off before anything ran with it: `continue_()` goes on with it, and any other
+    input takes its place.
     """
 
     thread_id: str
@@ -89,6 +91,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     position: str
     owner: str | None = None
     title: str | None = None
+    unstarted: bool = False
 
     @property
     def messages(self) -> dict[str, Any]:
@@ -236,6 +239,7 @@ class Session:
             position=self.log.position,
             owner=record.owner if record is not None else None,
             title=record.title if record is not None else None,
+            unstarted=running is None and is_unstarted(snapshot),
         )
 
     def _masked(self, question: Interrupt) -> Interrupt:

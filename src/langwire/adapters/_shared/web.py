@@ -125,6 +125,11 @@ def problem_of(error: Exception, *, redactor: Redactor | None = None) -> Respons
             )
 
 
+async def unknown(_: Request, error: Exception) -> Response:
+    """Tell of an address that is none: the application's handler of `HTTPException`."""
+    return problem_of(error)
+
+
 def report(error: BaseException, *, redactor: Redactor | None = None) -> str:
     """Write an exception to the log `langwire.web`, without what `redactor` takes out; return its error id."""
     error_id = token_hex(8)

@@ -11,7 +11,7 @@ from langwire.adapters.agui._protocol import AssistantMessage, Message, RunAgent
 from langwire.adapters.agui._stand import Stand
 from langwire.adapters.agui._streams import Beginning
 from langwire.adapters.agui.encoder import Run
-from langwire.adapters.agui.request import Edit, Plan, Regenerate, Submit, calls_besides, missing
+from langwire.adapters.agui.request import Continue, Edit, Plan, Regenerate, Resume, Submit, calls_besides, missing
 
 
 def beginning_of(run: RunAgentInput, stand: Stand, chosen: Plan, *, alone: bool) -> Beginning:
@@ -21,11 +21,16 @@ def beginning_of(run: RunAgentInput, stand: Stand, chosen: Plan, *, alone: bool)
     """
     sent = chosen.messages if isinstance(chosen, Submit | Edit) else ()
     new = {message["id"] for message in sent}
+    others = [message for message in _others(run, stand) if message.id not in new]
+    if isinstance(chosen, Resume):  # what is new beside the answers stays with the client until its next run
+        known = {held.id for held in stand.messages}
+        others += [said for said in run.messages if isinstance(said, UserMessage) and said.id not in known]
     return Beginning(
         behind=not alone or _is_behind(run, stand, chosen),
+        goes_on=isinstance(chosen, Resume | Continue),
         had=[message.id for message in run.messages],
         new=[_as_ours(message) for message in run.messages if message.id in new],
-        others=[_as_ours(message) for message in _others(run, stand) if message.id not in new],
+        others=[_as_ours(message) for message in others],
     )
 
 

@@ -14,7 +14,8 @@
 | 429 | `too_many_runs` | as many runs go on as may at once |
 | 503 | `shutting_down` | the sessions have been closed |
 
-The sentence is the error's own: those of langwire name what came and what to do, and hold no secrets.
+The sentence is the error's own, where it speaks of what was sent: those of langwire name what came and what to do, and
+hold no secrets. Where it speaks of calls in Python, the client gets another.
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ _REFUSALS: dict[type[Exception], tuple[int, str]] = {
     errors.TurnRunning: (409, "run_in_progress"),
     errors.UnknownPoint: (422, "unknown_message"),
     errors.UnknownThread: (404, "unknown_thread"),
+}
+
+_SENTENCES: dict[type[Exception], str] = {
+    errors.InterruptOpen: "a question of this thread is open: answer it first",
+    errors.SessionsClosed: "the server is being stopped: try again later",
+    errors.TurnRunning: "another run of this thread goes on: wait for its end, or cancel it",
+    errors.UnknownPoint: "there is no such message or checkpoint in this thread to go back to",
 }
 
 

@@ -12,7 +12,7 @@
 | 409    | `missing_answers`     | answers to some of the open questions only                                      |
 | 422    | `duplicate_answer`    | two answers to one question, or two results of one call                         |
 | 422    | `invalid_answer`      | an answer that does not fit its question                                        |
-| 422    | `message_with_resume` | answers together with a new message, or with a point to go back to              |
+| 422    | `point_with_resume`   | answers together with a point to go back to                                     |
 """
 
 from __future__ import annotations

@@ -41,8 +41,9 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     """Where a thread stands.
 
     `messages` are those it holds, in order; `interrupts` the open questions, a breakpoint among them; `answered` the
-    ids of the questions whose answers a turn took that was cut off; `next` the nodes that come next. `told` says of a
-    message's id whether a client may have been told of it here, though the thread does not hold it.
+    ids of the questions whose answers a turn took that was cut off; `next` the nodes that come next. `unstarted` says
+    that nothing has run with the last input. `told` says of a message's id whether a client may have been told of it
+    here, though the thread does not hold it.
     """
 
     told: Callable[[str], bool]
@@ -50,6 +51,7 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     interrupts: tuple[Interrupt, ...] = ()
     answered: tuple[str, ...] = ()
     next: tuple[str, ...] = ()
+    unstarted: bool = False
     by_a_node: Callable[[str], bool] = _never
 
 
@@ -70,6 +72,7 @@ def stand_of(
         interrupts=asked,
         answered=state.answered,
         next=state.next,
+        unstarted=state.unstarted,
     )
 
 

@@ -5,8 +5,8 @@ Whatever happens, a stream that has begun ends with exactly one `RUN_FINISHED` o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -44,6 +44,8 @@ class Beginning(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     behind: bool = False
+    goes_on: bool = False
+    """Whether it goes on with something that was begun: what a subgraph has told then comes to the thread only now."""
     had: Sequence[str] = ()
     new: Sequence[agui.Message] | None = None
     others: Sequence[agui.Message] = ()
@@ -57,7 +59,7 @@ async def told(
     *,
     redactor: Redactor | None = None,
     debug: bool = False,
-) -> AsyncIterator[agui.Event]:
+) -> AsyncGenerator[agui.Event]:
     """Yield what a client is told of a turn, from its first event to its end.
 
     With `debug` it is told the text of an exception too, which may hold secrets.
@@ -112,12 +114,20 @@ async def _ending(
 ) -> list[agui.Event]:
     """Return what ends a run; before it all messages, where what the client has does not hold any more."""
     out: list[agui.Event] = []
-    if encoder.stale:
+    if encoder.stale or beginning.goes_on:
         with suppress(SessionsClosed, UnknownThread):  # nobody can look at the thread any more
             history = (await session.history()).transcript
             snapshot = encoder.snapshot(history, turn.result, beginning.others)
-            out += _in_order(snapshot, history, _had_at_the_end(snapshot, turn, encoder, beginning), beginning.others)
+            had = _had_at_the_end(snapshot, turn, encoder, beginning)
+            if encoder.stale or _lacks(had, snapshot, history):
+                out += _in_order(snapshot, history, had, beginning.others)
     return [*out, *encoder.encode(end)]
+
+
+def _lacks(had: Sequence[str], snapshot: agui.MessagesSnapshot, history: Transcript) -> bool:
+    """Whether a client has not got all that the agent has said."""
+    held = {message.message_id for message in history.state_messages() if message.role == "assistant"}
+    return any(message.id in held and message.id not in set(had) for message in snapshot.messages)
 
 
 def _had_at_the_end(
@@ -156,35 +166,71 @@ def _in_order(
 def _caught_up(history: History, encoder: AGUIEncoder, beginning: Beginning, start: TurnStart) -> list[agui.Event]:
     before = encoder.snapshot(history.transcript, others=beginning.others)
     new = beginning.new if beginning.new is not None else _messages_in(start.input)
-    after = [message for message in new if message.id not in {known.id for known in before.messages}]
+    known = {message.id for message in before.messages}
+    after = [message for message in new if message.id not in known]
     out = _in_order(before, history.transcript, beginning.had, beginning.others)
     return [*out, agui.MessagesSnapshot(messages=[*before.messages, *after])] if after else out
 
 
 async def replayed(
-    history: History, values: Any, encoder: AGUIEncoder, had: Sequence[str], live: AsyncIterator[agui.Event] | None
-) -> AsyncIterator[agui.Event]:
+    history: History,
+    values: Any,
+    encoder: AGUIEncoder,
+    had: Sequence[str],
+    live: AsyncGenerator[agui.Event] | None,
+    *,
+    redactor: Redactor | None = None,
+) -> AsyncGenerator[agui.Event]:
     """Yield what a thread holds as a run of its own, then the turn that runs, if any, to its end.
 
     How the last turn ended is no failure of this run: only what is still open is told again. `values` are the graph's
     state, where it is shown, `had` the ids of the messages that the client came with.
     """
-    run, end = encoder.run, history.events[-1]
-    for said in encoder.encode(TurnStart(turn_id=run.run_id, thread_id=run.thread_id, cause="continue")):
-        yield said
-    for said in _in_order(encoder.snapshot(history.transcript), history.transcript, had, ()):
-        yield said
+    end = history.events[-1]
     again: list[Event] = [StateSnapshot(values=values)] if values is not None else []
     again += [event for event in history.events if isinstance(event, Interrupt)]
     if isinstance(end, TurnEnd):
         outcome = "interrupted" if end.interrupts else "complete"
         again.append(TurnEnd(outcome=outcome, interrupts=end.interrupts, open_calls=end.open_calls))
-    for event in again:
-        for said in encoder.encode(event):
-            yield said
+
+    def all_messages() -> list[agui.Event]:
+        return _in_order(encoder.snapshot(history.transcript), history.transcript, had, ())
+
+    for said in _at_once(encoder, all_messages, again, redactor):
+        yield said
     if live is not None:
-        async for said in live:
-            yield said
+        async with aclosing(live):
+            async for said in live:
+                yield said
+
+
+async def announced(
+    encoder: AGUIEncoder, questions: Sequence[Interrupt], *, redactor: Redactor | None = None
+) -> AsyncGenerator[agui.Event]:
+    """Yield the open questions again; nothing runs."""
+    asked = TurnEnd(outcome="interrupted", interrupts=tuple(question.id for question in questions))
+    for said in _at_once(encoder, list, [*questions, asked], redactor):
+        yield said
+
+
+def _at_once(
+    encoder: AGUIEncoder,
+    first: Callable[[], Sequence[agui.Event]],
+    events: Sequence[Event],
+    redactor: Redactor | None,
+) -> list[agui.Event]:
+    """Return a run of what is known already: its start, what comes `first`, these events, and always an end."""
+    run, out = encoder.run, list[agui.Event]()
+    start = TurnStart(turn_id=run.run_id, thread_id=run.thread_id, cause="continue")
+    try:
+        out += encoder.encode(start)
+        out += first()
+        for event in events:
+            out += encoder.encode(event)
+    except Exception as error:
+        error_id = report(error, redactor=redactor)
+        out += encoder.break_off(ErrorInfo(code="internal_error", message=_INTERNAL, id=error_id))
+    return out
 
 
 def run_of(held: Transcript, thread_id: str, run_id: str, hidden: frozenset[str] = frozenset()) -> Run:
@@ -196,18 +242,19 @@ def run_of(held: Transcript, thread_id: str, run_id: str, hidden: frozenset[str]
     return Run(thread_id=thread_id, run_id=run_id, calls=calls, messages=messages, hidden=hidden)
 
 
-async def guarded(events: AsyncIterator[agui.Event]) -> AsyncIterator[agui.Event]:
+async def held_to_rules(events: AsyncGenerator[agui.Event]) -> AsyncGenerator[agui.Event]:
     """Yield events as long as they keep the client's rules; where one does not, end the run."""
     verifier = Verifier()
-    async for event in events:
-        problem = verifier.check(event)
-        if problem is not None:
-            error_id = report(RuntimeError(f"an event broke the rule {problem.rule}: {problem.message}"))
-            for closing in verifier.closing():
-                yield closing
-            yield agui.RunError(message=_INTERNAL, code="internal_error", metadata={"errorId": error_id})
-            return
-        yield event
+    async with aclosing(events):
+        async for event in events:
+            problem = verifier.check(event)
+            if problem is not None:
+                error_id = report(RuntimeError(f"an event broke the rule {problem.rule}: {problem.message}"))
+                for closing in verifier.closing():
+                    yield closing
+                yield agui.RunError(message=_INTERNAL, code="internal_error", metadata={"errorId": error_id})
+                return
+            yield event
 
 
 def _messages_in(input: Any) -> list[agui.Message]:

@@ -1,6 +1,7 @@
 """Knows what a thread has told its clients that it may not hold any more, by the log of its session.
 
-The log is read when it is asked for the first time, and once: most runs bring nothing that has to be looked up.
+The log is read when it is asked for the first time, and once: most runs bring nothing that has to be looked up, unless
+something is hidden.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, assert_never, get_args
 
 from langwire.adapters.agui import events as agui
 from langwire.adapters.agui._beginning import beginning_of, kept_of, run_for, without
@@ -18,7 +18,7 @@ from langwire.adapters.agui._protocol import RunAgentInput
 from langwire.adapters.agui._refusals import refusal_of
 from langwire.adapters.agui._refused import Refused
 from langwire.adapters.agui._stand import Stand, stand_of
-from langwire.adapters.agui._streams import Beginning, guarded, replayed, run_of, told
+from langwire.adapters.agui._streams import Beginning, announced, held_to_rules, replayed, run_of, told
 from langwire.adapters.agui._told import Told
 from langwire.adapters.agui.capabilities import capabilities_of
 from langwire.adapters.agui.encoder import PROTOCOLS, AGUIEncoder, Protocol, Run
@@ -27,7 +27,6 @@ from langwire.adapters.agui.request import (
     Announce,
     Continue,
     Edit,
-    Plan,
     Regenerate,
     Resume,
     Submit,
@@ -39,7 +38,6 @@ from langwire.adapters.agui.request import (
 from langwire.adapters.agui.state import Prediction, StateView, check_writable, writes
 from langwire.adapters.agui.visibility import Visibility
 from langwire.errors import LangwireError, UnknownThread, UsageError
-from langwire.events import TurnEnd, TurnStart
 from langwire.sessions.adapter import SessionAdapter
 from langwire.sessions.graph import Graph
 from langwire.sessions.session import History, Session, SessionState, one_of
@@ -47,21 +45,28 @@ from langwire.sessions.turn import Turn
 
 WhenLeft: TypeAlias = Literal["cancel", "continue"]
 
+Sent: TypeAlias = Submit | Resume | Regenerate | Edit | Continue
+"""What a run can ask of a session."""
+
 _LARGE = 2**17
 
 WHEN_LEFT: tuple[WhenLeft, ...] = get_args(WhenLeft)
 
 
 class AGUIRun:
-    """A run that has been taken: iterate over it for its events, and say when its client has `left`."""
+    """A run that has been taken: iterate over it for its events, once, and say when its client has `left`."""
 
-    def __init__(self, events: AsyncIterator[agui.Event], turn: Turn | None, *, stop: bool) -> None:
+    def __init__(self, events: AsyncGenerator[agui.Event], turn: Turn | None, *, stop: bool) -> None:
         self.turn = turn
         """The turn that it is; None for one that only tells what was known."""
         self._events, self._stop = events, stop
 
     def __aiter__(self) -> AsyncIterator[agui.Event]:
         return self._events
+
+    async def aclose(self) -> None:
+        """Read no further. What becomes of the run is for `left` to say."""
+        await self._events.aclose()
 
     def left(self) -> None:
         """Take note that nobody reads any more: the run is stopped, or goes on, as the bridge was told."""
@@ -78,16 +83,24 @@ class _Asked:
     state: SessionState | None
     stand: Stand
     principal: str | None
+    going: _Going
 
 
-class _Place:
+class _Going:
     """A run from the moment its request came until its turn has ended."""
 
-    __slots__ = ("reason", "turn")
+    __slots__ = ("reason", "sent", "turn")
 
     def __init__(self) -> None:
         self.turn: Turn | None = None
         self.reason: str | None = None
+        self.sent: frozenset[tuple[str, str]] = frozenset()
+        """The messages that it sends, as thread and message id."""
+
+    def has_taken(self, messages: frozenset[tuple[str, str]]) -> bool:
+        """Whether one of these messages is this run's: one that was stopped or failed may be sent again."""
+        over = self.turn is not None and self.turn.outcome in ("cancelled", "error", "timeout")
+        return bool(self.sent & messages) and not over
 
 
 class AGUIBridge:
@@ -124,13 +137,14 @@ class AGUIBridge:
         self.sessions = agent if isinstance(agent, SessionAdapter) else SessionAdapter(agent, state=bool(state_keys))
         if state_keys and not self.sessions.options.state:
             raise UsageError("state_keys came for sessions without state: make them with SessionAdapter(…, state=True)")
+        self._redactor = self.sessions.options.redactor
         check_writable(self.sessions.options.graph, client_state_keys)
         self.about = about or {}
         self.state_keys, self.client_state_keys, self.predict = state_keys, client_state_keys, tuple(predict)
         self._visibility, self._raw = visibility or Visibility(), raw
         self._protocol: Protocol | Literal["auto"] = one_of(protocol, (*PROTOCOLS, "auto"))
         self._when_left = one_of(when_left, WHEN_LEFT)
-        self._runs: dict[tuple[str | None, str], _Place] = {}
+        self._runs: dict[tuple[str | None, str], _Going] = {}
 
     # -------------------------------------------------------------- what a client may ask for
 
@@ -141,28 +155,29 @@ class AGUIBridge:
         With `debug` a client is told the text of exceptions. Raises `Refused`, and then nothing has been sent.
         """
         run = await _read(body)
-        with _refusing(), self._place(run.run_id, principal) as place:
+        with _refusing(), self._known(run.run_id, principal) as going:
             session = await self._session(run.thread_id, principal)
             alone = session.idle
             state = await _state_of(session)
-            before = Told(session.log, self._visibility, known=state is not None)
+            _refuse_ownerless(state, principal)
+            before = Told(session.log, self._seen_by(run), known=state is not None)
             stand = stand_of(state, before.maybe, before.by_a_node)
             chosen = plan(run, stand)
             shown = without(stand, before.hidden)
             begins = run_for(run, shown, kept_of(shown, chosen), before.hidden)
             encoder = self._encoder(run, begins, run.state)
             if isinstance(chosen, Announce):
-                return self._given(_announced(encoder, stand), None, stop=False)
+                return self._given(announced(encoder, stand.interrupts, redactor=self._redactor), None, stop=False)
             alone = alone and session.idle
-            turn = place.turn = await self._taken(_Asked(run, session, state, stand, principal), chosen)
-            if place.reason is not None:  # it was stopped before it had begun
-                turn.stop(place.reason)
+            turn = going.turn = await self._taken(_Asked(run, session, state, stand, principal, going), chosen)
+            if going.reason is not None:  # it was stopped before it had begun
+                turn.stop(going.reason)
         beginning = beginning_of(run, shown, chosen, alone=alone)
-        events = told(session, turn, encoder, beginning, redactor=self.sessions.options.redactor, debug=debug)
+        events = told(session, turn, encoder, beginning, redactor=self._redactor, debug=debug)
         return self._given(events, turn, stop=self._when_left == "cancel")
 
-    def _given(self, events: AsyncIterator[agui.Event], turn: Turn | None, *, stop: bool) -> AGUIRun:
-        return AGUIRun(guarded(events) if self._guard else events, turn, stop=stop)
+    def _given(self, events: AsyncGenerator[agui.Event], turn: Turn | None, *, stop: bool) -> AGUIRun:
+        return AGUIRun(held_to_rules(events) if self._guard else events, turn, stop=stop)
 
     async def connect(self, body: bytes | RunAgentInput, *, principal: str | None = None) -> AGUIRun:
         """Tell what a thread holds, then the turn that runs there, if any, to its end.
@@ -172,15 +187,18 @@ class AGUIBridge:
         run = await _read(body)
         with _refusing():
             session = await self._session(run.thread_id, principal)
+            state = await session.state() if self.state_keys or principal is not None else None
+            _refuse_ownerless(state, principal)
             history, turn = await _history_of(session)
-            values = (await session.state()).values if self.state_keys else None
-            hidden = Told(session.log, self._visibility, known=True).hidden
+            values = state.values if state is not None and self.state_keys else None
+            hidden = Told(session.log, self._seen_by(run), known=True).hidden
         live = None
         if turn is not None:
             encoder = self._encoder(run, run_of(history.transcript, run.thread_id, turn.id, hidden), None)
-            live = told(session, turn, encoder, Beginning(behind=True), redactor=self.sessions.options.redactor)
+            live = told(session, turn, encoder, Beginning(behind=True), redactor=self._redactor)
         had = [message.id for message in run.messages]
-        events = replayed(history, values, self._encoder(run, run_for(run, hidden=hidden), None), had, live)
+        encoder = self._encoder(run, run_for(run, hidden=hidden), None)
+        events = replayed(history, values, encoder, had, live, redactor=self._redactor)
         return self._given(events, turn, stop=False)
 
     async def cancel(self, run_id: str, *, principal: str | None = None, reason: str | None = None) -> bool:
@@ -188,11 +206,11 @@ class AGUIBridge:
 
         Raises `Refused` (404) for a run that does not run here.
         """
-        place = self._going().get((principal, run_id))
-        if place is None:
+        going = self._going().get((principal, run_id))
+        if going is None:
             raise Refused(404, "unknown_run", f"no run {run_id!r:.80} goes on here: it has ended, or never began")
-        place.reason = reason or "cancelled by its client"
-        return await place.turn.cancel(place.reason) if place.turn is not None else False
+        going.reason = reason or "cancelled by its client"
+        return await going.turn.cancel(going.reason) if going.turn is not None else False
 
     def capabilities(self) -> dict[str, Any]:
         """Return what a client may expect of the agent (`AgentCapabilities`), as JSON data."""
@@ -216,34 +234,41 @@ class AGUIBridge:
         return self.sessions.get(thread_id)
 
     @contextmanager
-    def _place(self, run_id: str, principal: str | None) -> Generator[_Place]:
+    def _known(self, run_id: str, principal: str | None) -> Generator[_Going]:
         """Know a run from now on, and not any more if nothing comes of it."""
         key = principal, run_id
         if key in self._going():
             raise _run_id_taken(run_id)
-        place = self._runs[key] = _Place()
+        going = self._runs[key] = _Going()
         try:
-            yield place
+            yield going
         finally:
-            if place.turn is None:
+            if going.turn is None:
                 self._runs.pop(key, None)
 
-    async def _taken(self, asked: _Asked, chosen: Plan) -> Turn:
+    async def _taken(self, asked: _Asked, chosen: Sent) -> Turn:
         session, principal = asked.session, asked.principal
         if _is_last(asked) and not asked.run.resume:
             raise _run_id_taken(asked.run.run_id)
-        store = self.sessions.options.store
-        if principal is not None and not await store.claim(session.thread_id, principal):
-            raise UnknownThread(f"nothing is known of thread {session.thread_id!r:.200}")
-        return await self._sent(asked, chosen)
+        store, thread_id = self.sessions.options.store, session.thread_id
+        new = principal is not None and await store.get(thread_id) is None
+        if principal is not None and not await store.claim(thread_id, principal):
+            raise UnknownThread(f"nothing is known of thread {thread_id!r:.200}")
+        try:
+            return await self._sent(asked, chosen)
+        except LangwireError:
+            record = await store.get(thread_id) if new else None
+            if record is not None and record.turn_id is None:  # what is refused makes no thread anybody's
+                await store.delete(thread_id)
+            raise
 
-    def _going(self) -> dict[tuple[str | None, str], _Place]:
+    def _going(self) -> dict[tuple[str | None, str], _Going]:
         """Return the runs that have not ended."""
         going = self._runs.items()
-        self._runs = {key: place for key, place in going if place.turn is None or place.turn.state != "ended"}
+        self._runs = {key: run for key, run in going if run.turn is None or run.turn.state != "ended"}
         return self._runs
 
-    async def _sent(self, asked: _Asked, chosen: Plan) -> Turn:
+    async def _sent(self, asked: _Asked, chosen: Sent) -> Turn:
         """Send what was chosen to the session."""
         session, principal = asked.session, asked.principal
         config = _config(asked.run, asked.stand)
@@ -258,33 +283,47 @@ class AGUIBridge:
                     return await session.continue_(**whose)
             case Edit(point=point, messages=messages):
                 async with _gone_back(session, point):
-                    return await session.submit(list(messages), **whose)
+                    return await session.submit(self._with_state(asked, list(messages)), **whose)
             case Submit(messages=messages, drop=drop):
                 policy = {"when_interrupted": "drop"} if drop else {}
                 return await self._submitted(asked, list(messages), {**whose, **policy})
-            case Continue() | Announce():
+            case Continue():
                 return await session.continue_(**whose)
+            case _:
+                assert_never(chosen)
 
     async def _submitted(self, asked: _Asked, messages: list[dict[str, Any]], whose: Mapping[str, Any]) -> Turn:
-        """Send new messages, and what the client has written to the state. One message is taken once."""
+        """Send new messages, each once: the thread does not hold them, and no run is on its way with them."""
+        sent = frozenset((asked.session.thread_id, message["id"]) for message in messages)
+        replaces = self.sessions.options.when_busy == "replace"
+        if not replaces and any(other.has_taken(sent) for other in self._runs.values()):
+            raise Refused(409, "already_submitted", "these messages were sent before, by a run that has just begun")
+        asked.going.sent = sent
+        return await asked.session.submit(self._with_state(asked, messages), **whose)
+
+    def _with_state(self, asked: _Asked, messages: list[dict[str, Any]]) -> Any:
+        """Return what goes to the graph: the messages, and the keys of the state that the client has changed."""
         values = asked.state.values if asked.state is not None else None
         written = writes(asked.run.state, values, self.client_state_keys)
-        message_id = messages[0]["id"] if len(messages) == 1 else None
         said = {"messages": messages} if messages else {}
-        input = {**written, **said} if written or not said else messages
-        turn = await asked.session.submit(input, client_message_id=message_id, **whose)
-        if turn.id != asked.run.run_id:
-            sent = f"message {message_id!r:.80} was sent before, by run {turn.id!r:.80}"
-            raise Refused(409, "already_submitted", f"{sent}: give each message an id of its own")
-        return turn
+        return {**written, **said} if written or not said else messages
 
     # -------------------------------------------------------------- telling it
 
     def _encoder(self, asked: RunAgentInput, run: Run, client_state: Any) -> AGUIEncoder:
         view = StateView(client_state, self.state_keys, self.predict) if self.state_keys else None
-        spoken = "1.0" if asked.protocol_version else "0.1"  # clients of before 1.0 name no version
-        protocol = spoken if self._protocol == "auto" else self._protocol
-        return AGUIEncoder(run, state=view, visibility=self._visibility, raw=self._raw, protocol=protocol)
+        return AGUIEncoder(
+            run, state=view, visibility=self._visibility, raw=self._raw, protocol=self._spoken_with(asked)
+        )
+
+    def _spoken_with(self, asked: RunAgentInput) -> Protocol:
+        if self._protocol != "auto":
+            return self._protocol
+        return "1.0" if asked.protocol_version else "0.1"  # clients of before 1.0 name no version
+
+    def _seen_by(self, asked: RunAgentInput) -> Visibility:
+        old = self._spoken_with(asked) == "0.1"
+        return self._visibility.without_subagents() if old else self._visibility
 
 
 @asynccontextmanager
@@ -296,19 +335,6 @@ async def _gone_back(session: Session, point: str) -> AsyncGenerator[None]:
     except LangwireError:
         await session.undo_fork()
         raise
-
-
-async def _announced(encoder: AGUIEncoder, stand: Stand) -> AsyncIterator[agui.Event]:
-    """Tell the open questions again; nothing runs."""
-    run = encoder.run
-    again = [
-        TurnStart(turn_id=run.run_id, thread_id=run.thread_id, cause="continue"),
-        *stand.interrupts,
-        TurnEnd(outcome="interrupted", interrupts=tuple(question.id for question in stand.interrupts)),
-    ]
-    for event in again:
-        for said in encoder.encode(event):
-            yield said
 
 
 # ------------------------------------------------------------------ reading
@@ -344,6 +370,12 @@ async def _history_of(session: Session) -> tuple[History, Turn | None]:
         history = await session.history(before=turn)
         if turn is not None or session.turn is last:
             return history, turn
+
+
+def _refuse_ownerless(state: SessionState | None, principal: str | None) -> None:
+    """Refuse a thread that holds something and belongs to nobody, as after a restart without a store that lasts."""
+    if state is not None and principal is not None and state.owner != principal:
+        raise UnknownThread(f"nothing is known of thread {state.thread_id!r:.200}")
 
 
 async def _read(body: bytes | RunAgentInput) -> RunAgentInput:

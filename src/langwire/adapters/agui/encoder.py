@@ -48,7 +48,7 @@ from langwire.adapters.agui._questions import on_interrupt, question_of
 from langwire.adapters.agui._work import Work
 from langwire.adapters.agui.frontend_tools import frontend_call
 from langwire.adapters.agui.state import StateView
-from langwire.adapters.agui.visibility import Place, Places, Show, Visibility
+from langwire.adapters.agui.visibility import Place, Places, Visibility
 from langwire.core._guards import is_mapping
 from langwire.core._messages import CONTEXT
 from langwire.core.codec import jsonable
@@ -111,7 +111,7 @@ class AGUIEncoder:
     ) -> None:
         visibility = visibility or Visibility()
         if protocol == "0.1":
-            visibility = _without_subagents(visibility)
+            visibility = visibility.without_subagents()
         self.run, self.stale = run, False
         self.names = Names(run.calls)
         self.places = Places(visibility)
@@ -153,13 +153,21 @@ class AGUIEncoder:
         that the client has kept from earlier runs.
         """
         messages = messages_of(history, self.run.hidden | self._hidden)
-        known = {message.message_id for message in history.state_messages()}
+        held = history.state_messages()
+        known = {message.message_id for message in held}
+        mine = told.state_messages() if told is not None else []
+        ids = {message.message_id for message in mine}
+        renamed = Counter((message.role, message.text) for message in held if message.message_id not in ids)
         besides: list[Numbered] = []
-        for message in told.state_messages() if told is not None else ():
-            id = self.names.told(message.lane, message.message_id)
-            if id is not None and id not in known:
-                place = self.places.of_node(message.source)
-                besides += said_in(message, id, Names().thought, self._name_of, place.subagent)
+        for message in mine:
+            id, words = self.names.told(message.lane, message.message_id), (message.role, message.text)
+            if id is None or id in known:
+                continue
+            if renamed[words]:  # it streamed without an id, or with another one, and is in the thread under its own
+                renamed[words] -= 1
+                continue
+            place = self.places.of_node(message.source)
+            besides += said_in(message, id, Names().thought, self._name_of, place.subagent)
         known |= {message.id for message in messages}
         messages += [message for message in in_order(besides) if message.id not in known]
         known = {message.id for message in messages}
@@ -211,7 +219,7 @@ class AGUIEncoder:
             return agui.Cancelled()
         waiting = [call for call in map(frontend_call, self._interrupts.values()) if call is not None]
         pending = [self.names.last_call(call.tool_call_id) for call in waiting]
-        left = [call for call in event.open_calls if call.name in self.run.tools]
+        left = [call for call in event.open_calls if call.name in self.run.tools and call.id in self._calls]
         pending += [self.names.call(call.id, call.call_id) for call in left]
         return agui.Success(pending_tool_call_ids=list(dict.fromkeys(pending)) or None)
 
@@ -547,16 +555,6 @@ def _with_text(said: agui.Message) -> agui.Message:
     if said.role != "tool" or said.content is None or isinstance(said.content, str):
         return said
     return msgspec.structs.replace(said, content=json.dumps(said.content, ensure_ascii=False))
-
-
-def _without_subagents(visibility: Visibility) -> Visibility:
-    """Hide what would be a subagent's: the client has no place for it, and it is not the agent's own words."""
-
-    def shown(show: Show) -> Show:
-        return "hidden" if show == "attributed" else show
-
-    nodes: dict[str, Show] = {name: shown(show) for name, show in visibility.nodes.items()}
-    return Visibility(subagents=shown(visibility.subagents), subgraphs=shown(visibility.subgraphs), nodes=nodes)
 
 
 _DETAILS = {

@@ -13,7 +13,7 @@ Whatever is wrong with a request is refused before a stream begins, as `{"error"
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from langwire.sessions.adapter import SessionAdapter
 from langwire.sessions.graph import Graph
 
 from fastapi import APIRouter, Depends, FastAPI, Request  # isort: skip  after `web`, which says what is missing
+from starlette.exceptions import HTTPException  # isort: skip
 from fastapi.responses import JSONResponse, Response  # isort: skip
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def agui_router(
     as a function of the request or as a FastAPI dependency: threads then belong to who used them first, and are unknown
     to everybody else. Without it everybody may read every thread whose id they know.
 
-    A body may have `max_body` bytes, and each who asks `rate[0]` requests in `rate[1]` seconds. With `debug`, clients
+    A body may have `max_body` bytes, and each who asks `rate[0]` requests in `rate[1]` seconds. Who is refused is not
+    counted: a limit on guesses belongs to `authorize`, which knows behind which proxy it stands. With `debug`, clients
     on this machine are told the text of exceptions, which may hold secrets.
     """
     bridge = agent if isinstance(agent, AGUIBridge) else AGUIBridge(agent)
@@ -144,6 +146,7 @@ def agui_app(
     app = FastAPI(title="AG-UI", openapi_url=None)
     router = agui_router(agent, authorize=authorize, max_body=max_body, rate=rate, debug=debug)
     app.include_router(router, prefix=path)
+    app.add_exception_handler(HTTPException, web.unknown)
     if authorize is None:
         app.add_middleware(web.AllowedHosts)
     return app
@@ -181,8 +184,9 @@ def _response(request: Request, run: AGUIRun, redactor: Redactor | None) -> web.
 
 
 async def _frames(run: AGUIRun, write: Callable[[Event], bytes]) -> AsyncIterator[bytes]:
-    async for event in run:
-        yield write(event)
+    async with aclosing(run):
+        async for event in run:
+            yield write(event)
 
 
 def _wants_binary(request: Request) -> bool:

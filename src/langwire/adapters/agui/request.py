@@ -7,14 +7,15 @@ What is new is found by id, never by counting.
 
 The first of these that holds is what is done:
 
-1. something is answered: `Resume`, or `Continue` where the question was a breakpoint;
+1. something is answered: `Resume`, or `Continue` where the question was a breakpoint. New messages beside the answers
+   stay new for the next run;
 2. `forwardedProps.langwire` names a message (`beforeMessageId`) or a checkpoint (`checkpointId`) to go back to: `Edit`
    with new messages, `Regenerate` without;
 3. there are new user messages: `Submit`, also where calls of the client's own tools wait (then this comes first);
 4. the last message is one of the user's that the thread knows with other content: `Edit`;
 5. questions are open: `Announce`. Nothing runs, because only an answer or a new message settles a question;
 6. the last message is one of the user's that the thread went on from: `Regenerate`;
-7. nodes come next, after an error, a cancel, a crash: `Continue`;
+7. nodes come next, or nothing has run with the last input, after an error, a cancel, a crash: `Continue`;
 8. else `Submit` without messages. Someone pressed a button: graphs that begin by themselves, and applications that
    share their state with the agent, run without anything new being said.
 
@@ -24,6 +25,7 @@ Why something is refused, and with which code: see `langwire.adapters.agui._refu
 from __future__ import annotations
 
 from collections import Counter
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 import msgspec
@@ -115,17 +117,16 @@ def plan(run: RunAgentInput, stand: Stand) -> Plan:
         said = [_result_of(question, message) for question, message in results]
         return Submit(messages=(*said, *map(_submittable, new)), drop=True)
     answers = answers_of(run, stand.interrupts, stand.answered, results)
-    if answers is not None:
-        if new or point is not None:
-            what = f"message {cut(new[0].id)}" if new else "a point to go back to"
-            raise Refused(422, "message_with_resume", f"answers came together with {what}: send the answers first")
+    if answers is not None:  # a new message beside them is taken by the next run: LangGraph cannot take both
+        if point is not None:
+            raise Refused(422, "point_with_resume", "answers came with a point to go back to: send the answers first")
         return answers
     edited = _edited(run, stand)
     said = tuple(_submittable(message) for message in new or edited)
     if point is not None:
         return Edit(point=point, messages=said) if said else Regenerate(point=_answer_at(point, stand))
     if new:
-        return Submit(messages=said)
+        return Submit(messages=(*_unstarted(stand), *said))
     if edited:
         return Edit(point=edited[0].id, messages=said)
     if stand.interrupts:
@@ -133,7 +134,13 @@ def plan(run: RunAgentInput, stand: Stand) -> Plan:
     again = _again(run, stand)
     if again is not None:
         return again
-    return Continue() if stand.next else Submit()
+    return Continue() if stand.next or stand.unstarted else Submit()
+
+
+def _unstarted(stand: Stand) -> list[dict[str, Any]]:
+    """Return the user's messages with which nothing has run: an input that comes now would take their place."""
+    last = [*takewhile(lambda held: held.role == "user", reversed(stand.messages))] if stand.unstarted else []
+    return [{"role": "user", "content": held.content, "id": held.id} for held in reversed(last)]
 
 
 def missing(run: RunAgentInput, stand: Stand) -> bool:
@@ -167,29 +174,33 @@ def _sorted(run: RunAgentInput, stand: Stand) -> tuple[list[UserMessage], list[t
     thread once, unless it came while an answer was given, and was never told.
     """
 
-    def still_new() -> list[UserMessage]:
-        return [message for message in new if begun and not stand.told(message.id)]
+    def pass_known() -> None:
+        """Drop what stands before something known, unless it came while an answer was given."""
+        new.extend(message for message in latest if begun and not stand.told(message.id))
+        latest.clear()
 
     known, begun = {held.id: held for held in stand.messages}, False
     tools = _Tools(run, stand)
     new: list[UserMessage] = []
+    latest: list[UserMessage] = []
     results: list[tuple[Interrupt, ToolMessage]] = []
     for position, message in enumerate(run.messages):
         if isinstance(message, ReasoningMessage | ActivityMessage):
             continue  # never the graph's: their ids are made up on the way
         if message.id in known:
             _refuse_other_role(message, known[message.id])
-            new, begun = still_new(), True
+            pass_known()
+            begun = True
         elif isinstance(message, UserMessage):
             if not stand.by_a_node(message.id):
-                new.append(message)
+                latest.append(message)
         elif isinstance(message, ToolMessage) and message.tool_call_id in tools.waiting:
             results.append((tools.waiting[message.tool_call_id], message))
         elif isinstance(message, AssistantMessage | ToolMessage) and stand.told(message.id):
-            new = still_new()
+            pass_known()
         elif not (isinstance(message, ToolMessage) and tools.settled(message, position)):
             raise _forged(message)
-    return new, results
+    return new + latest, results
 
 
 class _Tools:
@@ -206,7 +217,8 @@ class _Tools:
             if isinstance(message, AssistantMessage) and stand.told(message.id)
             for call in message.tool_calls or ()
         }
-        self._users = [at for at, message in enumerate(run.messages) if isinstance(message, UserMessage)]
+        users = [at for at, message in enumerate(run.messages) if isinstance(message, UserMessage)]
+        self._last_user = max(users, default=-1)
         uses = made + Counter(calls_besides(run, stand))
         self.waiting: dict[str, Interrupt] = {}
         self._noted: set[str] = set()
@@ -228,7 +240,7 @@ class _Tools:
         id = message.tool_call_id
         if id in self._had or id in self._noted:
             return True
-        past = any(at > position for at in self._users)
+        past = self._last_user > position
         return (id in self._made and (self._cut_off or past)) or (id in self._passed and past)
 
 

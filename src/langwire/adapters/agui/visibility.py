@@ -40,6 +40,15 @@ class Visibility(msgspec.Struct, frozen=True, kw_only=True):
             if show not in _SHOWS:
                 raise UsageError(f"{show!r:.80} came as a visibility: expected one of {', '.join(_SHOWS)}")
 
+    def without_subagents(self) -> Visibility:
+        """Hide what would be a subagent's: for clients that have no place for what the agent has not said itself."""
+
+        def shown(show: Show) -> Show:
+            return "hidden" if show == "attributed" else show
+
+        nodes: dict[str, Show] = {name: shown(show) for name, show in self.nodes.items()}
+        return Visibility(subagents=shown(self.subagents), subgraphs=shown(self.subgraphs), nodes=nodes)
+
 
 class Place:
     """Where something happens, as a client sees it: in the agent itself, in a subagent, or hidden.
