@@ -21,20 +21,18 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from langwire.adapters._shared.streaming import Closed, Stream, sse
 from langwire.adapters._shared.web import (
     HEADERS,
     AllowedHosts,
-    Closed,
     Rates,
     Refused,
-    Stream,
     client_of,
     guarded,
     principal_of,
     problem,
     read_body,
     report,
-    sse,
 )
 from langwire.core.redaction import Redactor
 from langwire.errors import UsageError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 from collections import Counter
@@ -53,10 +52,10 @@ class Served:
         return (await self.graph.aget_state({"configurable": {"thread_id": thread}})).values
 
     async def ended(self, thread: str = "t") -> str:
-        """Return how the last turn ended, which has a second for it."""
+        """Return how the last turn ended, when it has."""
         turn = self.bridge.sessions.get(thread).turn
         assert turn is not None
-        return (await asyncio.wait_for(turn.wait(), 1)).outcome
+        return (await turn.wait()).outcome
 
     async def held(self, thread: str = "t") -> list[Said]:
         """Return what the graph's own state says."""

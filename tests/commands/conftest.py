@@ -3,59 +3,14 @@
 from __future__ import annotations
 
 import io
-import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
+from commands.running import QUIRKS, Done, Keyboard, Run, Screen
 from langwire.commands import main
-
-QUIRKS = Path(__file__).parent / "agents" / "quirks.py"
-
-
-@dataclass(frozen=True)
-class Done:
-    """What came of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.err.splitlines()
-
-
-class Keyboard(io.StringIO):
-    """A terminal at which somebody types these lines; a line that is an exception is raised."""
-
-    def __init__(self, *lines: str | BaseException) -> None:
-        super().__init__()
-        self.lines = list(lines)
-
-    def isatty(self) -> bool:
-        return True
-
-    def readline(self, *_: object) -> str:
-        line = self.lines.pop(0) if self.lines else None
-        if isinstance(line, BaseException):
-            raise line
-        return "" if line is None else f"{line}\n"
-
-
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-Run = Callable[..., Done]
-
-# What LangGraph 1.1.6 says about itself, in two lines, when it is imported beside a newer langchain-core.
-NOISE = re.compile(rb"\S+ LangChainPendingDeprecationWarning: .*\n.*\n")
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import QUIRKS, Run, Screen
 
+from commands.running import QUIRKS, Run, Screen
 from langwire.commands import answer
 from langwire.events import Action, Interrupt
 

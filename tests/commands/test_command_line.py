@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from conftest import QUIRKS, Run
 
 import langwire.commands
+from commands.running import QUIRKS, Run
 from langwire.commands import main, say
 
 

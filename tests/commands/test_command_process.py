@@ -11,8 +11,8 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
-from conftest import NOISE, QUIRKS
 
+from commands.running import NOISE, QUIRKS
 from langwire.core.codec import decode_entry
 from langwire.events import TextDelta, ToolResult
 

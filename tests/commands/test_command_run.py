@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import QUIRKS, Run
 
+from commands.running import QUIRKS, Run
 from langwire.commands import main
 from langwire.core.codec import decode_entry
 from langwire.core.conformance import check

@@ -19,9 +19,9 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import NOISE, QUIRKS, Run
 from fastapi import APIRouter
 
+from commands.running import NOISE, QUIRKS, Run
 from langwire import SessionAdapter
 from langwire.adapters._shared.web import report
 from langwire.commands import main
@@ -35,7 +35,7 @@ on_unix = pytest.mark.skipif(os.name != "posix", reason="needs Unix signals")
 BOOT = """
 import sys, types
 from fastapi import APIRouter
-from langwire.adapters._shared.web import sse
+from langwire.adapters._shared.streaming import sse
 from langwire.commands import main
 
 def agui_router(sessions, debug):

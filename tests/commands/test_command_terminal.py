@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 import pytest
-from conftest import NOISE, QUIRKS
+
+from commands.running import NOISE, QUIRKS
 
 if os.name != "posix":
     pytest.skip("needs a Unix terminal", allow_module_level=True)

@@ -91,6 +91,7 @@ for name in modules:
 
 
 NEED_EXTRAS = {
+    "langwire.adapters._shared.streaming": "web",
     "langwire.adapters._shared.web": "web",
     "langwire.adapters.agui._answers": "agui",
     "langwire.adapters.agui._beginning": "agui",

@@ -33,11 +33,10 @@ import msgspec
 
 from langwire import events as ours
 from langwire.adapters.agui import events as agui
+from langwire.adapters.agui._beside import Beside
 from langwire.adapters.agui._messages import (
     Numbered,
     in_order,
-    media_content,
-    media_id,
     messages_of,
     result_content,
     result_id,
@@ -45,11 +44,11 @@ from langwire.adapters.agui._messages import (
 )
 from langwire.adapters.agui._names import Names
 from langwire.adapters.agui._questions import on_interrupt, question_of
+from langwire.adapters.agui._usage import added
 from langwire.adapters.agui._work import Work
 from langwire.adapters.agui.frontend_tools import frontend_call
 from langwire.adapters.agui.state import StateView
 from langwire.adapters.agui.visibility import Place, Places, Visibility
-from langwire.core._guards import is_mapping
 from langwire.core._messages import CONTEXT
 from langwire.core.codec import jsonable
 from langwire.core.transcript import Call, Transcript
@@ -130,6 +129,7 @@ class AGUIEncoder:
         self._provided: set[str] = set()
         """The calls that the provider runs: their results have no message of their own."""
         self._work = Work(lambda part_id: self.names.call(part_id, None))
+        self._beside = Beside(run.run_id, self.places, self._work, self._owners)
         self._gone: set[str] = set()
         self._hidden: set[str] = set()
         """The ids of the messages of this run that are not shown."""
@@ -137,7 +137,6 @@ class AGUIEncoder:
         self._usage: dict[str | None, agui.Usage] = {}
         self._result: Any = None
         self._told: set[str] = set()
-        self._shown: Counter[str] = Counter()
 
     def encode(self, event: ours.Event) -> Events:
         """Return what a client is told for an event: often one, or nothing at all."""
@@ -395,7 +394,9 @@ class AGUIEncoder:
         id = self._calls.get(event.id)
         if id is None:
             return _NOTHING
-        return self._custom("langwire.tool_output", {"toolCallId": id, "data": event.data}, self._owners[event.id])
+        return self._beside.custom(
+            "langwire.tool_output", {"toolCallId": id, "data": event.data}, self._owners[event.id]
+        )
 
     # -------------------------------------------------------------- the graph at work
 
@@ -437,81 +438,26 @@ class AGUIEncoder:
     # -------------------------------------------------------------- everything else
 
     def _usage_told(self, event: ours.Usage) -> Events:
-        self._usage[event.model] = _added(self._usage.get(event.model) or agui.Usage(model=event.model), event)
+        self._usage[event.model] = added(self._usage.get(event.model), event)
         return _NOTHING
 
     def _structured(self, event: ours.StructuredOutput) -> Events:
         self._result = jsonable(event.value)
         return _NOTHING
 
-    def _media(self, event: ours.Media) -> Events:
-        return self._activity(media_id(event), "media", media_content(event), self.places.of_node(event.source))
-
-    def _display(self, event: ours.Display) -> Events:
-        about = event.id or self.run.run_id
-        self._shown[about] += 1
-        content = {"bundle": event.bundle, "title": event.title}
-        return self._activity(
-            f"{about}:display-{self._shown[about]}", "display", content, self._place_of(event.id, event.lane)
-        )
-
-    def _extracted(self, event: ours.Extracted) -> Events:
-        place = self._place_of(event.id, event.lane)
-        content = {"name": event.name, "data": event.data, "error": event.error}
-        return self._activity(f"{place.subagent or self.run.run_id}:{event.kind}", event.kind, content, place)
-
-    def _progress(self, event: ours.Progress) -> Events:
-        place = self.places.of_lane(event.lane)
-        content = {"text": event.text, "percent": event.percent}
-        return self._activity(f"{place.subagent or self.run.run_id}:progress", "progress", content, place)
-
-    def _task(self, event: ours.TaskUpdate) -> Events:
-        content = {"taskId": event.task_id, "state": event.state, "title": event.title, "parentId": event.parent_id}
-        return self._activity(f"task:{event.task_id}", "task", content, self.places.of_lane(()))
-
     def _citation(self, event: ours.Citation) -> Events:
         message = self._texts.get(event.id)
         if message is None:
             return _NOTHING
-        return self._custom("langwire.citation", {"messageId": message, "data": event.data}, self.places.of_lane(()))
-
-    def _custom_data(self, event: ours.Custom) -> Events:
-        data, name = event.data, "langgraph.custom"
-        if is_mapping(data) and set(data) == {"name", "value"} and isinstance(data["name"], str):
-            name, data = data["name"], data["value"]
-        return self._custom(name, data, self.places.of_lane(event.lane))
+        return self._beside.custom(
+            "langwire.citation", {"messageId": message, "data": event.data}, self.places.of_lane(())
+        )
 
     def _raw_chunk(self, event: ours.Raw) -> Events:
-        place = self.places.of_lane(event.lane)
-        if not self._raw or place.hidden:
-            return _NOTHING
-        raw = agui.Raw(event=jsonable(event.data), source=f"langgraph.{event.mode}", subagent_run_id=place.subagent)
-        return [*self._work.enter(place), raw]
+        return self._beside.raw(event) if self._raw else _NOTHING
 
     def _ignored(self, event: ours.Event) -> Events:
         return _NOTHING
-
-    def _place_of(self, call: str | None, lane: Lane) -> Place:
-        return self._owners.get(call or "") or self.places.of_lane(lane)
-
-    def _custom(self, name: str, value: Any, place: Place) -> Events:
-        if place.hidden:
-            return _NOTHING
-        return [*self._work.enter(place), agui.Custom(name=name, value=jsonable(value), subagent_run_id=place.subagent)]
-
-    def _activity(self, id: str, kind: str, content: Mapping[str, Any], place: Place) -> Events:
-        if place.hidden:
-            return _NOTHING
-        return [
-            *self._work.enter(place),
-            agui.ActivitySnapshot(
-                message_id=id,
-                activity_type=kind,
-                content=jsonable({name: value for name, value in content.items() if value is not None}),
-                replace=True,
-                subagent_run_id=place.subagent,
-            ),
-        ]
 
     _table: ClassVar[dict[type, Callable[[AGUIEncoder, Any], Events]]] = {
         ours.TextDelta: _text_delta,
@@ -537,14 +483,14 @@ class AGUIEncoder:
         ours.Usage: _usage_told,
         ours.StructuredOutput: _structured,
         ours.Interrupt: _interrupt,
-        ours.Media: _media,
+        ours.Media: lambda self, event: self._beside.media(event),
         ours.Citation: _citation,
-        ours.Custom: _custom_data,
+        ours.Custom: lambda self, event: self._beside.written(event),
         ours.Raw: _raw_chunk,
-        ours.Extracted: _extracted,
-        ours.Display: _display,
-        ours.Progress: _progress,
-        ours.TaskUpdate: _task,
+        ours.Extracted: lambda self, event: self._beside.extracted(event),
+        ours.Display: lambda self, event: self._beside.display(event),
+        ours.Progress: lambda self, event: self._beside.progress(event),
+        ours.TaskUpdate: lambda self, event: self._beside.task(event),
         ours.TurnStart: _turn_start,
         ours.TurnEnd: _turn_end,
     }
@@ -555,27 +501,3 @@ def _with_text(said: agui.Message) -> agui.Message:
     if said.role != "tool" or said.content is None or isinstance(said.content, str):
         return said
     return msgspec.structs.replace(said, content=json.dumps(said.content, ensure_ascii=False))
-
-
-_DETAILS = {
-    "reasoning": "reasoning_tokens",
-    "cache_read": "cached_input_tokens",
-    "cache_creation": "cache_write_input_tokens",
-}
-
-
-def _added(usage: agui.Usage, told: ours.Usage) -> agui.Usage:
-    """Return a model's tokens so far, with those of one more message."""
-    counts = {
-        "input_tokens": told.input_tokens,
-        "output_tokens": told.output_tokens,
-        "total_tokens": told.input_tokens + told.output_tokens,
-    }
-    for details in (told.details or {}).values():
-        for name, field in _DETAILS.items():
-            count = details.get(name)
-            if isinstance(count, int):
-                counts[field] = counts.get(field, 0) + count
-    for field, count in counts.items():
-        counts[field] = (getattr(usage, field) or 0) + count
-    return msgspec.structs.replace(usage, **counts)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from langwire.adapters._shared import web
+from langwire.adapters._shared import streaming, web
 from langwire.adapters.agui import protobuf
 from langwire.adapters.agui._refused import Refused
 from langwire.adapters.agui.bridge import AGUIBridge, AGUIRun
@@ -173,14 +173,14 @@ def _is_here(request: Request) -> bool:
         return False
 
 
-def _response(request: Request, run: AGUIRun, redactor: Redactor | None) -> web.Stream:
-    async def closed(_: web.Closed) -> None:
+def _response(request: Request, run: AGUIRun, redactor: Redactor | None) -> streaming.Stream:
+    async def closed(_: streaming.Closed) -> None:
         run.left()
 
     if _wants_binary(request):
         frames = _frames(run, protobuf.encode)
-        return web.Stream(frames, media_type=protobuf.MEDIA_TYPE, on_close=closed, redactor=redactor)
-    return web.sse(_frames(run, sse_frame), on_close=closed, redactor=redactor)
+        return streaming.Stream(frames, media_type=protobuf.MEDIA_TYPE, on_close=closed, redactor=redactor)
+    return streaming.sse(_frames(run, sse_frame), on_close=closed, redactor=redactor)
 
 
 async def _frames(run: AGUIRun, write: Callable[[Event], bytes]) -> AsyncIterator[bytes]:
