@@ -192,3 +192,21 @@ async def test_what_older_clients_are_not_shown_stays_so_in_the_next_run() -> No
         page.take(events)
         assert "MESSAGES_SNAPSHOT" not in [event["type"] for event in events]
         assert "inner words" not in str(events)
+
+
+async def test_a_run_that_is_refused_when_its_time_has_come_ends_with_the_code_of_the_refusal() -> None:
+    hold = Fault(at=1)
+    model = ScriptedModel(script=[[hold, "sure?"]])
+
+    async def ask(state: MessagesState) -> dict[str, Any]:
+        said = await model.ainvoke(state["messages"])
+        return {"messages": [said, ("assistant", str(interrupt("sure?")))]}
+
+    async with SessionAdapter(graph_of(MessagesState, ask=ask), when_busy="enqueue") as sessions:
+        bridge = AGUIBridge(sessions)
+        first = await bridge.run(json.dumps(asked(user("u1"))).encode())
+        second = await bridge.run(json.dumps(asked(user("u1"), user("u2"), run="r2")).encode())
+        hold.release()
+        assert questions_of(await told(first))
+        events = await told(second)
+    assert (events[-1]["type"], events[-1]["code"]) == ("RUN_ERROR", "interrupt_open")

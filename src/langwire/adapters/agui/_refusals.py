@@ -52,3 +52,11 @@ def refusal_of(error: errors.LangwireError) -> Refused | None:
         return None
     # Nobody learns from the sentence which it was.
     return Refused(*found, "nothing is known of this thread" if found[1] == "unknown_thread" else str(error))
+
+
+def code_of(error: str) -> str:
+    """Return the code of an error that a turn ended with, by its class: that of the refusal, where it is one."""
+    return _CODES.get(error, error)
+
+
+_CODES = {kind.__name__: code for kind, (_, code) in _REFUSALS.items()}

@@ -15,6 +15,7 @@ from langchain_core.messages import convert_to_messages
 from langwire.adapters._shared.web import report
 from langwire.adapters.agui import events as agui
 from langwire.adapters.agui._messages import messages_of
+from langwire.adapters.agui._refusals import code_of
 from langwire.adapters.agui.encoder import AGUIEncoder, Run
 from langwire.adapters.agui.verify import Verifier
 from langwire.core._guards import is_mapping
@@ -121,6 +122,8 @@ async def _ending(
             had = _had_at_the_end(snapshot, turn, encoder, beginning)
             if encoder.stale or _lacks(had, snapshot, history):
                 out += _in_order(snapshot, history, had, beginning.others)
+    if end.error is not None:  # a run that waited behind another may be refused when its time has come
+        end = msgspec.structs.replace(end, error=msgspec.structs.replace(end.error, code=code_of(end.error.code)))
     return [*out, *encoder.encode(end)]
 
 

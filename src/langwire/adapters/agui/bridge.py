@@ -97,10 +97,10 @@ class _Going:
         self.sent: frozenset[tuple[str, str]] = frozenset()
         """The messages that it sends, as thread and message id."""
 
-    def has_taken(self, messages: frozenset[tuple[str, str]]) -> bool:
-        """Whether one of these messages is this run's: one that was stopped or failed may be sent again."""
+    def has_taken(self, thread_id: str, message_id: str) -> bool:
+        """Whether a message is this run's: one that was stopped or has failed may be sent again."""
         over = self.turn is not None and self.turn.outcome in ("cancelled", "error", "timeout")
-        return bool(self.sent & messages) and not over
+        return (thread_id, message_id) in self.sent and not over
 
 
 class AGUIBridge:
@@ -293,13 +293,14 @@ class AGUIBridge:
                 assert_never(chosen)
 
     async def _submitted(self, asked: _Asked, messages: list[dict[str, Any]], whose: Mapping[str, Any]) -> Turn:
-        """Send new messages, each once: the thread does not hold them, and no run is on its way with them."""
-        sent = frozenset((asked.session.thread_id, message["id"]) for message in messages)
+        """Send new messages, each once: not those with which another run is on its way, unless this one replaces it."""
+        thread_id, others = asked.session.thread_id, list(self._runs.values())
         replaces = self.sessions.options.when_busy == "replace"
-        if not replaces and any(other.has_taken(sent) for other in self._runs.values()):
+        new = [said for said in messages if replaces or not any(run.has_taken(thread_id, said["id"]) for run in others)]
+        if messages and not new:
             raise Refused(409, "already_submitted", "these messages were sent before, by a run that has just begun")
-        asked.going.sent = sent
-        return await asked.session.submit(self._with_state(asked, messages), **whose)
+        asked.going.sent = frozenset((thread_id, said["id"]) for said in new)
+        return await asked.session.submit(self._with_state(asked, new), **whose)
 
     def _with_state(self, asked: _Asked, messages: list[dict[str, Any]]) -> Any:
         """Return what goes to the graph: the messages, and the keys of the state that the client has changed."""
