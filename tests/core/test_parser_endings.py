@@ -328,3 +328,14 @@ def test_a_cancel_says_why() -> None:
     (end,) = told([], ending="cancel", close={"reason": "replaced"})
     assert isinstance(end, TurnEnd)
     assert (end.outcome, end.reason) == ("cancelled", "replaced")
+
+
+def test_a_question_without_an_id_is_told_once_though_each_lane_above_repeats_it() -> None:
+    parser = StreamParser(modes=["updates"], subgraphs=True)
+    asked = {"__interrupt__": ({"value": "sure?"},)}
+    events = [*parser.feed((("sub:1",), "updates", asked)), *parser.feed(((), "updates", asked)), *parser.close()]
+    questions = [event for event in events if isinstance(event, Question)]
+    assert [question.value for question in questions] == ["sure?"]
+    end = events[-1]
+    assert isinstance(end, TurnEnd)
+    assert end.interrupts == (questions[0].id,)
