@@ -250,7 +250,7 @@ THOUGHT = [
 def test_thinking_is_a_span_with_a_message_in_it() -> None:
     assert inside(*THOUGHT) == [
         ReasoningStart(message_id="m:reasoning"),
-        ReasoningMessageStart(message_id="m:reasoning"),
+        ReasoningMessageStart(message_id="m:reasoning", role="reasoning"),
         ReasoningMessageContent(message_id="m:reasoning", delta="hm"),
         ReasoningMessageEnd(message_id="m:reasoning"),
         ReasoningEnd(message_id="m:reasoning"),

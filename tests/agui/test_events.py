@@ -104,7 +104,7 @@ FULL: list[Event] = [
     agui.TextMessageContent(message_id="m", delta="", **OF),
     agui.TextMessageEnd(message_id="m", **OF),
     agui.ReasoningStart(message_id="m", **OF),
-    agui.ReasoningMessageStart(message_id="m", **OF),
+    agui.ReasoningMessageStart(message_id="m", role="reasoning", **OF),
     agui.ReasoningMessageContent(message_id="m", delta="x", **OF),
     agui.ReasoningMessageEnd(message_id="m", **OF),
     agui.ReasoningEnd(message_id="m", **OF),
@@ -171,7 +171,7 @@ def before(event: Event) -> list[Event]:
     subagent = getattr(event, "subagent_run_id", None)
     text = agui.TextMessageStart(message_id="m", subagent_run_id=subagent)
     span = agui.ReasoningStart(message_id="m", subagent_run_id=subagent)
-    thought = agui.ReasoningMessageStart(message_id="m", subagent_run_id=subagent)
+    thought = agui.ReasoningMessageStart(message_id="m", role="reasoning", subagent_run_id=subagent)
     call = agui.ToolCallStart(tool_call_id="c", tool_call_name="f", subagent_run_id=subagent)
     activity = agui.ActivitySnapshot(message_id="m", activity_type="plan", content={}, subagent_run_id=subagent)
     subagents = agui.SubagentStarted(subagent_run_id="s", name="n")

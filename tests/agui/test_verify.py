@@ -85,7 +85,7 @@ def span_end(id: str = "m", owner: str | None = None) -> ReasoningEnd:
 
 
 def think(id: str = "m", owner: str | None = None) -> ReasoningMessageStart:
-    return ReasoningMessageStart(message_id=id, subagent_run_id=owner)
+    return ReasoningMessageStart(message_id=id, role="reasoning", subagent_run_id=owner)
 
 
 def thought(id: str = "m", owner: str | None = None) -> ReasoningMessageContent:
@@ -419,6 +419,11 @@ ROWS: list[Row] = [
     ("17 a subagent's parent has started", run(sub("z", "s")), "subagent-start"),
     ("17 a subagent may start in another", run(sub(), sub("z", "s"), sub_end("z"), sub_end()), None),
     ("17 a subagent may start in one that has ended", run(sub(), sub_end(), sub("z", "s"), sub_end("z")), None),
+    (
+        "14 a message of thinking says that it is one",
+        [BEGIN, {"type": "REASONING_MESSAGE_START", "messageId": "a"}],
+        "shape",
+    ),
     ("17 a subagent has an id", run({"type": "SUBAGENT_STARTED", "name": "worker"}), "shape"),
     ("17 a subagent has a name", run({"type": "SUBAGENT_STARTED", "subagentRunId": "s"}), "shape"),
     ("18 a subagent that was not started does not finish", run(sub_end()), "subagent-end"),

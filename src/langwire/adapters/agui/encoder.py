@@ -303,7 +303,7 @@ class AGUIEncoder:
         return [
             *self._work.enter(place),
             agui.ReasoningStart(message_id=id, subagent_run_id=place.subagent),
-            agui.ReasoningMessageStart(message_id=id, subagent_run_id=place.subagent),
+            agui.ReasoningMessageStart(message_id=id, role="reasoning", subagent_run_id=place.subagent),
         ]
 
     def _reasoning_delta(self, event: ours.ReasoningDelta) -> Events:

@@ -196,7 +196,7 @@ class ReasoningMessageStart(Attributed, frozen=True, kw_only=True):
     """The text of a span of thinking begins."""
 
     message_id: str
-    role: Literal["reasoning"] = msgspec.field(default_factory=lambda: "reasoning")  # required, so never left out
+    role: Literal["reasoning"]
 
 
 class ReasoningMessageContent(Attributed, frozen=True, kw_only=True, gc=False):
