@@ -373,15 +373,12 @@ class Transcript:
     def _reasoning_delta(self, event: ReasoningDelta) -> None:
         self._strand("reasoning", event.id).pieces.append(event.text)
 
-    def _text_end(self, event: TextEnd) -> None:
+    def _strand_end(self, event: TextEnd | ReasoningEnd) -> None:
         strand = self._strands.get(event.id)
-        if strand is not None:
-            strand.message.partial = strand.message.partial or event.partial
-
-    def _reasoning_end(self, event: ReasoningEnd) -> None:
-        strand = self._strands.get(event.id)
-        if strand is not None:
-            strand.message.partial = strand.message.partial or event.partial
+        if strand is None:
+            return
+        strand.message.partial = strand.message.partial or event.partial
+        if isinstance(event, ReasoningEnd):
             strand.signature, strand.encrypted = event.signature, event.encrypted
 
     def _citation(self, event: Citation) -> None:
@@ -525,10 +522,10 @@ class Transcript:
         TurnStart: _turn_start,
         TextStart: _text_start,
         TextDelta: _text_delta,
-        TextEnd: _text_end,
+        TextEnd: _strand_end,
         ReasoningStart: _reasoning_start,
         ReasoningDelta: _reasoning_delta,
-        ReasoningEnd: _reasoning_end,
+        ReasoningEnd: _strand_end,
         ToolCallStart: _call_start,
         ToolCallDelta: _call_delta,
         ToolCallEnd: _call_end,

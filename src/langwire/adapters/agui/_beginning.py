@@ -72,8 +72,10 @@ def _is_behind(run: RunAgentInput, stand: Stand, chosen: Plan) -> bool:
 
 def kept_of(stand: Stand, chosen: Plan) -> Stand:
     """Return where the thread stands when the run begins: without the messages that it goes back from."""
+    if not isinstance(chosen, Edit | Regenerate):
+        return stand
     ids = [held.id for held in stand.messages]
-    if not isinstance(chosen, Edit | Regenerate) or chosen.point not in ids:
+    if chosen.point not in ids:
         return stand
     return msgspec.structs.replace(stand, messages=stand.messages[: ids.index(chosen.point)])
 

@@ -129,8 +129,8 @@ async def _ending(
 
 def _lacks(had: Sequence[str], snapshot: agui.MessagesSnapshot, history: Transcript) -> bool:
     """Whether a client has not got all that the agent has said."""
-    held = {message.message_id for message in history.state_messages() if message.role == "assistant"}
-    return any(message.id in held and message.id not in set(had) for message in snapshot.messages)
+    said = {message.message_id for message in history.state_messages() if message.role == "assistant"}
+    return not {message.id for message in snapshot.messages if message.id in said} <= set(had)
 
 
 def _had_at_the_end(
