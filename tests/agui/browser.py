@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.staticfiles import StaticFiles
 
+from agui.npm import CLEAN_INSTALL, hash_of, once
 from agui.served import listening
 from langwire.adapters.agui import agui_app
 
@@ -39,28 +38,10 @@ def built(name: str) -> Path:
     there, sources = BUILT / name, EXAMPLES / name
     shutil.rmtree(there / "src", ignore_errors=True)
     shutil.copytree(sources, there, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    lock = _hash(sources / "package-lock.json")
-    _once(there / ".installed", lock, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    once(there, there / ".installed", hash_of(sources / "package-lock.json"), *CLEAN_INSTALL)
     files = [path for path in sorted(sources.rglob("*")) if path.is_file() and "node_modules" not in path.parts]
-    _once(there / ".built", _hash(*files), "run", "build")
+    once(there, there / ".built", hash_of(*files), "run", "build")
     return there / "dist"
-
-
-def _once(stamp: Path, state: str, *order: str) -> None:
-    """Give npm an order in the folder of the stamp, unless the stamp has this state already."""
-    if stamp.is_file() and stamp.read_text() == state:
-        return
-    npm = shutil.which("npm")
-    if npm is None:
-        raise RuntimeError("npm is not installed: the example pages need Node 20.19 or newer, and npm 11")
-    done = subprocess.run([npm, *order], cwd=stamp.parent, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        raise RuntimeError(f"`npm {' '.join(order)}` failed in {stamp.parent}:\n{done.stdout}\n{done.stderr}")
-    stamp.write_text(state)
-
-
-def _hash(*files: Path) -> str:
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @asynccontextmanager

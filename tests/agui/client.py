@@ -6,11 +6,9 @@ Both are one Node process each, spoken to in lines of JSON (see `node/`), that l
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import queue
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -25,6 +23,8 @@ from typing import Any
 
 import msgspec
 
+from agui.npm import CLEAN_INSTALL, hash_of, once
+
 NODE = Path(__file__).parent / "node"
 
 PATIENCE = 60.0
@@ -36,23 +36,7 @@ Stream = bytes | Sequence[Any] | Mapping[str, Any]
 
 def install() -> None:
     """Install the client as the lock file says, unless that is done; raises with npm's own words when it fails."""
-    lock = hashlib.sha256((NODE / "package-lock.json").read_bytes()).hexdigest()
-    stamp = NODE / "node_modules" / ".installed"
-    if stamp.is_file() and stamp.read_text() == lock:
-        return
-    npm = shutil.which("npm")
-    if npm is None:
-        raise RuntimeError("npm is not installed: these tests run the TypeScript client, which needs Node 20 and npm")
-    done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=NODE,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if done.returncode:
-        raise RuntimeError(f"npm ci failed in {NODE}:\n{done.stderr}")
-    stamp.write_text(lock)
+    once(NODE, NODE / "node_modules" / ".installed", hash_of(NODE / "package-lock.json"), *CLEAN_INSTALL)
 
 
 class NodeProcess:

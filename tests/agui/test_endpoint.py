@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import MessagesState
@@ -29,6 +27,7 @@ from agui.asking import (
     types,
     user,
 )
+from agui.served import listening
 from langwire.adapters.agui import protobuf
 from langwire.adapters.agui.bridge import AGUIBridge
 from langwire.adapters.agui.encoder import AGUIEncoder
@@ -326,34 +325,6 @@ async def test_a_client_may_leave_at_any_event_and_nothing_is_left_behind(when_l
             assert asyncio.all_tasks() == before
 
 
-class Server(uvicorn.Server):
-    """Tells when it accepts, and keeps its hands off the signals."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.accepts = asyncio.Event()
-
-    def capture_signals(self) -> AbstractAsyncContextManager[None]:  # type: ignore[override]
-        return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.accepts.set()
-
-
-@asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
-    running = asyncio.create_task(server.serve([listening]))
-    await server.accepts.wait()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await running
-
-
 async def test_over_a_real_connection_a_graph_stops_when_its_client_leaves() -> None:
     """F-A8."""
     hang, after = Fault(), []
@@ -363,7 +334,7 @@ async def test_over_a_real_connection_a_graph_stops_when_its_client_leaves() -> 
         return {"messages": [await model.ainvoke(state["messages"])]}
 
     async with SessionAdapter(graph_of(MessagesState, say=say, more=lambda _: after.append(1))) as sessions:
-        async with served(agui_app(sessions)) as url, httpx.AsyncClient() as client:
+        async with listening(agui_app(sessions)) as url, httpx.AsyncClient() as client:
             async with client.stream("POST", f"{url}/agui", json=asked(user("u1"))) as response:
                 async for line in response.aiter_lines():
                     if "TEXT_MESSAGE_CONTENT" in line:
