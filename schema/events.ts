@@ -340,11 +340,13 @@ export interface Progress {
   lane?: ReadonlyArray<string>;
 }
 
-/** A delegated task changed its state. `task_id` names the task, `state` its new state. */
+/** A delegated task changed its state. `task_id` names the task, `state` its new state, `attempt` the attempt. */
 export interface TaskUpdate {
   type: "task_update";
   task_id: string;
   state: string;
+  /** Default: 0. */
+  attempt?: number;
   title?: string | null;
   parent_id?: string | null;
 }

@@ -10,12 +10,19 @@
     │   │   └── AlreadyAnswered   somebody was faster
     │   ├── UnknownThread     nothing is known of it
     │   ├── UnknownTurn       not a turn of this thread
-    │   └── UnknownPoint      no such message or checkpoint in this thread
+    │   ├── UnknownPoint      no such message or checkpoint in this thread
+    │   ├── UnknownTask       no such task
+    │   ├── IllegalMove       a task cannot go from this state to that
+    │   ├── KeyTaken          an idempotency key that belongs to another request
+    │   ├── InvalidPlan       a plan that cannot be run
+    │   └── ArtifactRefused   a name or size that a folder of artifacts does not take
     ├── TurnRefused       a session does not take this turn now
     │   ├── TurnRunning       another turn of the thread runs
     │   ├── InterruptOpen     a question waits for an answer
     │   ├── AlreadySubmitted  this very message was taken before
     │   └── TooManyTurns      a limit is reached
+    ├── TaskRefused       a limit of delegation is reached
+    ├── LeaseLost         a task was given to somebody else meanwhile
     ├── SessionsClosed    the adapter has been closed
     ├── LogClosed         nothing more can be told
     ├── ReaderTooSlow     a reader's next entry is not kept any more
@@ -73,6 +80,38 @@ class UnknownTurn(UsageError):
 
 class UnknownPoint(UsageError):
     """The thread has no such message or checkpoint."""
+
+
+class UnknownTask(UsageError):
+    """The store has no such task."""
+
+
+class IllegalMove(UsageError):
+    """A task cannot go from the state in which it is to the one that was asked for. Nothing was changed."""
+
+
+class KeyTaken(UsageError):
+    """The idempotency key belongs to a task that was asked for in another way."""
+
+
+class InvalidPlan(UsageError):
+    """A plan cannot be run; nothing of it was stored."""
+
+
+class ArtifactRefused(UsageError):
+    """An artifact's name, kind or size is not allowed."""
+
+
+class TaskRefused(LangwireError):
+    """A task may not be delegated. `code` names the limit; the text is for the model that asked."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LeaseLost(LangwireError):
+    """The worker's lease has run out, or was taken back: the task is not its own any more. Nothing was written."""
 
 
 class TurnRefused(LangwireError):

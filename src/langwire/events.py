@@ -454,10 +454,11 @@ class Progress(EventBase, frozen=True, kw_only=True):
 
 
 class TaskUpdate(EventBase, frozen=True, kw_only=True):
-    """A delegated task changed its state. `task_id` names the task, `state` its new state."""
+    """A delegated task changed its state. `task_id` names the task, `state` its new state, `attempt` the attempt."""
 
     task_id: str
     state: str
+    attempt: int = 0
     title: str | None = None
     parent_id: str | None = None
 

@@ -50,3 +50,9 @@ Run = Callable[..., Done]
 
 # What LangGraph 1.1.6 says about itself, in two lines, when it is imported beside a newer langchain-core.
 NOISE = re.compile(rb"\S+ LangChainPendingDeprecationWarning: .*\n.*\n")
+
+# A file that says how LangGraph was told to read, and names what of it had been imported by then. It holds no agent.
+STRICT = """
+import os, sys
+print(os.environ["LANGGRAPH_STRICT_MSGPACK"], *(name for name in sys.modules if name.startswith("langgraph")))
+"""

@@ -21,7 +21,7 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from commands.running import NOISE, QUIRKS, Run
+from commands.running import NOISE, QUIRKS, STRICT, Run
 from langwire import SessionAdapter
 from langwire.adapters._shared.web import report
 from langwire.commands import main
@@ -174,12 +174,6 @@ def test_the_threads_are_kept_in_a_file_across_servers(tmp_path: Path) -> None:
             assert server.request("POST", "/agui").read().endswith(b"data: TurnEnd\n\n")
             assert server.ended(signal.SIGTERM)[0] == 0
     assert Path(db).stat().st_size > 0
-
-
-STRICT = """
-import os, sys
-print(os.environ["LANGGRAPH_STRICT_MSGPACK"], *(name for name in sys.modules if name.startswith("langgraph")))
-"""
 
 
 @pytest.mark.parametrize(("given", "set"), [({}, "true"), ({"LANGGRAPH_STRICT_MSGPACK": "false"}, "false")])

@@ -564,7 +564,7 @@ def test_every_field_is_masked_or_known_to_be_ours() -> None:
     """A new field of foreign make must not be forgotten: it is masked, or it is added here."""
     ids = "id turn_id thread_id message_id call_id task_id parent_id checkpoint_id ids interrupts"
     names = "name node role kind code model mode mime type status outcome cause state allowed lane parent source"
-    others = "provider refusal partial replayed percent usage redactions input_tokens output_tokens"
+    others = "provider refusal partial replayed percent usage redactions input_tokens output_tokens attempt"
     ours = set(f"{ids} {names} {others}".split())
     provider = {(ReasoningEnd, "signature"), (ReasoningEnd, "encrypted"), (Usage, "details")}
     streams = {(TextDelta, "text"), (ReasoningDelta, "text"), (ToolCallDelta, "args")}
@@ -908,3 +908,11 @@ def said(events: Iterable[Event]) -> str:
             fields = to_dict(event)
             payloads += [fields.get(name) for name in ("input", "args", "content", "data", "value", "changes")]
     return "\n".join([*map(text_of, parts.values()), *strings(payloads)])
+
+
+def test_a_redactor_with_more_secrets_finds_what_the_first_one_does_as_well() -> None:
+    first = Redactor(["hunter2-one"], patterns=[r"tok_[a-z]{4}"])
+    second = first.adding(["hunter2-two"])
+    assert second.redact("hunter2-one hunter2-two tok_abcd")[0] == f"{MASK} {MASK} {MASK}"
+    assert first.redact("hunter2-two")[0] == "hunter2-two"
+    assert repr(second) == "Redactor(2 secrets, 1 patterns)"

@@ -10,8 +10,11 @@ import pytest
 from langgraph.types import Command
 
 import langwire.demo
+from langwire import SessionAdapter, approve, reject
 from langwire.adapters.agui.frontend_tools import CONFIG_KEY
 from langwire.demo import agents
+from langwire.events import TaskUpdate
+from langwire.tasks import TaskRunner
 
 BUILDERS = {name: getattr(agents, f"build_{name}") for name in langwire.demo.__all__}
 MODES = ["messages", "updates", "tasks", "custom", "values"]
@@ -170,6 +173,59 @@ def test_the_concierge_asks_before_it_sends_an_email() -> None:
     assert final(graph, Command(resume={"decisions": [{"type": "approve"}]})) == "Done. Sent to ann@example.org."
 
 
+# ------------------------------------------------------------------ delegating
+
+APPROVED = {"decisions": [{"type": "approve"}]}
+
+
+async def test_the_delegating_agent_hands_three_parts_to_copies_of_itself_and_sums_up() -> None:
+    async with TaskRunner({"main": agents.build_delegating(0)}) as runner:
+        weekend = await runner.enqueue("Plan a weekend in Oslo")
+        async for entry in runner.events(weekend, follow=True):
+            if isinstance(entry.event, TaskUpdate) and entry.event.state == "review_needed":
+                (question,) = (await runner.get(entry.event.task_id)).interrupts
+                assert question.actions[0].args["body"] == "Hello Ann,\n\nwe come to Oslo.\n\nYours"
+                assert await runner.resume(entry.event.task_id, {question.id: approve()})
+        parts = {task.title: task.result for task in await runner.children(weekend)}
+        assert parts == {
+            "weather": "crisp and clear, 8 °C",
+            "train": "08:10 to Oslo, platform 4",
+            "letter": "Done. Sent to ann@example.org.",
+        }
+        assert (await runner.get(weekend)).result == "All is seen to:\n\n" + "".join(
+            f"- **{title}:** {result}\n" for title, result in parts.items()
+        )
+
+
+async def test_in_a_conversation_it_goes_on_and_tells_how_its_copies_stand_when_asked() -> None:
+    agent = agents.build_delegating(0)
+    async with TaskRunner({"main": agent}) as runner, SessionAdapter(agent, tasks=runner) as sessions:
+        session = sessions.get("chat")
+        told = await (await session.submit("A weekend in Oslo, please")).wait()
+        assert told.outcome == "complete"
+        assert "They are at work; ask me again:" in told.text
+        parts = [task.id for task in (await runner.list()).tasks]
+        letter = next(task for task in await runner.gather(parts, timeout=20) if task.state == "review_needed")
+        told = await (await session.submit("How do they stand?")).wait()
+        assert "- **letter:** waits for a person to decide on send_email, which you cannot do for them\n" in told.text
+        assert await runner.resume(letter.id, {letter.interrupts[0].id: reject("not now")})
+        await runner.gather(parts, timeout=20)
+        told = await (await session.submit("And now?")).wait()
+        assert told.text.startswith("All is seen to:")
+        assert "- **letter:** Nothing was sent. You said no: not now.\n" in told.text
+        assert len((await runner.list()).tasks) == 3
+
+
+@both_ways
+async def test_without_a_runner_it_does_all_parts_itself(sync: bool) -> None:
+    graph = agents.build_delegating(0)
+    await chunks_of(graph, asks("hi"), sync=sync)
+    chunks = await chunks_of(graph, Command(resume=APPROVED), sync=sync)
+    assert chunks[-1][2]["messages"][-1].text == (
+        "I did it all myself:\n\n- sunny, 24 °C\n- 08:10 to Lisbon, platform 4\n- Sent to ann@example.org.\n"
+    )
+
+
 # ------------------------------------------------------------------ team and failing
 
 
@@ -231,7 +287,7 @@ def test_the_package_builds_each_agent_once(name: str) -> None:
 
 
 def test_the_package_has_nothing_else() -> None:
-    assert dir(langwire.demo) == ["approval", "assistant", "concierge", "failing", "team"]
+    assert dir(langwire.demo) == ["approval", "assistant", "concierge", "delegating", "failing", "team"]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = langwire.demo.nothing
 

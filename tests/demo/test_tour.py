@@ -32,12 +32,19 @@ def test_the_tour_shows_events_beside_what_they_render_to(monkeypatch: pytest.Mo
         "  ToolResult error                !! book_table: ",
         "  Interrupt                       ?? send_email(",
         "                                     allowed: approve, edit, reject, respond\n",
-        "  (the tour approves by itself: ",
+        "  (the tour approves by itself: await session.resume(",
         "  ToolResult ok                   <- send_email: Sent to ann@example.org.\n",
         "  SubagentStart ",
         "] [begins]\n",
         "  SubagentEnd tools               [research",
         "] [ends]\n",
+        "  TaskUpdate queued               [task] weekend (",
+        "  TaskUpdate review_needed        [task] letter (",
+        '  Interrupt                       ?? send_email({"to":"ann@example.org","subject":"The\n',
+        "  (the tour approves by itself: await runner.resume(",
+        "  ToolResult ok                   <- wait_for_tasks: Task ",
+        "                                  - **letter:** Done. Sent to ann@example.org.\n",
+        "  TaskUpdate done                 [task] weekend (",
         "  TextEnd                         [cut off]\n",
         "  TurnEnd error                   !! ConnectionError: ",
     ]
@@ -52,6 +59,10 @@ def test_each_chapter_ends_with_its_transcript(monkeypatch: pytest.MonkeyPatch) 
         ["transcript: outcome complete", "calls write_todos, get_weather, find_trains, write_todos, book_table"],
         ["transcript: outcome complete", "calls send_email"],
         ["transcript: outcome complete", "calls research, research, search_notes, search_notes"],
+        [
+            "transcript: outcome complete",
+            "calls start_async_task, start_async_task, start_async_task, wait_for_tasks",
+        ],
         ["transcript: outcome error", "calls none"],
     ]
     assert "  text: Done. Sent to ann@example.org.\n" in page
@@ -84,7 +95,7 @@ def test_the_tour_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) ->
 
 def test_tokens_can_be_watched_unless_it_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     delays: set[float] = set()
-    whole, approval = tour_module.build_assistant, tour_module.build_approval
+    whole = tour_module.build_assistant
 
     def build(delay: float) -> object:
         delays.add(delay)
@@ -93,7 +104,9 @@ def test_tokens_can_be_watched_unless_it_is_fast(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tour_module, "build_assistant", build)
     for name in ("build_team", "build_failing"):
         monkeypatch.setattr(tour_module, name, build)
-    monkeypatch.setattr(tour_module, "build_approval", lambda delay: [delays.add(delay), approval(0)][1])
+    for name in ("build_approval", "build_delegating"):
+        pausing = getattr(tour_module, name)
+        monkeypatch.setattr(tour_module, name, lambda delay, pausing=pausing: [delays.add(delay), pausing(0)][1])
     tour(file=io.StringIO())
     assert delays == {tour_module.DELAY}
     tour(fast=True, file=io.StringIO())

@@ -47,7 +47,25 @@ SHOWN = {
         "<- send_email: Sent to ann@example.org.",
         "!! send_email: You said no: mail goes to example.org only.",
     ],
+    "delegate.py": [
+        "The news: queued\nThe news: ongoing\n",
+        "  Count the headline: done\n",
+        "  Publish it: review_needed\n    publish {'title': 'Harbour opens again'}: approved by rule\n",
+        "  Publish it: done\nThe news: ongoing\nThe news: done\n",
+        "Count the teaser, done in attempt 1: 8 words\n",
+        "All is done: 3 words, 8 words, Harbour opens again is out\n",
+    ],
     "own_sink.py": ["   1 TurnStart", "   5 ToolResult", "complete: first text after"],
+    "plan_chain.py": [
+        "facts, done: The lighthouse was built in 1927.\n",
+        "article, done: The lighthouse was built in 1927. So come and see.\n",
+        "attempts after the second call: {'facts': 1, 'draft': 1, 'article': 1}\n",
+    ],
+    "plan_fan_out.py": [
+        "oslo, done: cold ['oslo.md']\n",
+        "report, done: 3 cities in ",
+        "Lisbon is steep, and full of trams.\nOslo is cold, and full of boats.\nRome is old, and full of cats.\n",
+    ],
     "wrap.py": ["TurnStart(", "TextDelta(", "TurnEnd(outcome='complete'"],
 }
 

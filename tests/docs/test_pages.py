@@ -15,6 +15,7 @@ import langwire
 from langwire import errors
 from langwire.core.conformance import Rule
 from langwire.events import Event
+from langwire.tasks.states import STATES
 
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -72,6 +73,24 @@ def test_decisions_are_numbered_without_holes() -> None:
 def test_the_grammar_page_names_every_rule() -> None:
     page = (ROOT / "docs" / "explanation" / "grammar.md").read_text("utf-8")
     assert set(re.findall(r"`([a-z-]+)`", page)) >= set(get_args(Rule))
+
+
+def test_each_invariant_of_tasks_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "explanation" / "tasks.md").read_text("utf-8")
+    rows = re.findall(r"^\| I(\d+) \| .* \| (.*) \|$", page, re.M)
+    assert [int(number) for number, _ in rows] == list(range(1, 16))
+    files = [*(ROOT / "tests" / "tasks").glob("*.py"), *(ROOT / "src/langwire/testing").glob("_task_*.py")]
+    known = set(re.findall(r"def (test_\w+)", "\n".join(file.read_text("utf-8") for file in files)))
+    for _, proof in rows:
+        named = re.findall(r"`(test_\w+)`", proof)
+        assert named
+        assert set(named) <= known
+
+
+def test_the_tasks_page_draws_the_states_as_the_code_does() -> None:
+    page = (ROOT / "docs" / "explanation" / "tasks.md").read_text("utf-8")
+    described = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.M)))
+    assert described == list(STATES)
 
 
 def test_the_make_targets_that_the_pages_show_exist() -> None:

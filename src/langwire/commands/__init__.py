@@ -40,10 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, _stop)
     logging.getLogger("langwire.turns").addHandler(logging.NullHandler())  # what a turn failed of is said by us
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser, commands = _parser()
-    command = commands.get(given[0]) if given else None
-    # By itself argparse wants all positionals in one row; people type `run SPEC --json MESSAGE`.
-    options = command.parse_intermixed_args(given[1:]) if command else parser.parse_args(given)
+    options = _options(given)
     try:
         return options.run(options)
     except KeyboardInterrupt:
@@ -62,8 +59,18 @@ def say(line: str) -> None:
         print(safe_terminal(f"langwire: {line}", keep_newlines=False), file=sys.stderr)
 
 
-def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """Return the parser, and those of its commands by name."""
+def _options(given: Sequence[str]) -> argparse.Namespace:
+    parser, commands = _parser(tasks=given[:1] == ["tasks"])
+    for words in (2, 1):
+        command = commands.get(tuple(given[:words]))
+        if command is not None:
+            # By itself argparse wants all positionals in one row; people type `run SPEC --json MESSAGE`.
+            return command.parse_intermixed_args(given[words:])
+    return parser.parse_args(given)
+
+
+def _parser(*, tasks: bool) -> tuple[argparse.ArgumentParser, dict[tuple[str, ...], argparse.ArgumentParser]]:
+    """Return the parser, and those of its commands by their words. Those of `tasks` are loaded on request."""
     parser = _Parser(prog="langwire", description="Watch any LangGraph agent work, as one stream of typed events.")
     parser.add_argument("--version", action="version", version=f"langwire {version('langwire')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -94,7 +101,15 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     run.add_argument("--db", metavar="FILE", help="the SQLite file that keeps the threads of an agent that keeps none")
     run.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     run.set_defaults(run=_run)
-    return parser, {"demo": demo, "run": run, "serve": _add_serve(commands)}
+    leaves = {("demo",): demo, ("run",): run, ("serve",): _add_serve(commands)}
+
+    about = "delegated work: list, show, watch, answer, cancel, retry, followup, worker"
+    of_tasks = commands.add_parser("tasks", help=about, description="Look at delegated work, steer it, and do it.")
+    if tasks:
+        from langwire.commands.tasks import add_tasks
+
+        leaves |= add_tasks(of_tasks)
+    return parser, leaves
 
 
 def _add_serve(commands: Any) -> argparse.ArgumentParser:
@@ -111,7 +126,8 @@ def _add_serve(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         nargs="?",
         const=DEMO,
-        help=f"a demo agent instead, no key needed: assistant, approval, concierge, team or failing ({DEMO})",
+        help="a demo agent instead, no key needed: assistant, approval, concierge, delegating, team or failing "
+        f"({DEMO})",
     )
     serve.add_argument("--host", default="127.0.0.1", help="a name or address of this machine's loopback (127.0.0.1)")
     serve.add_argument("--port", type=_port, default=PORT, help=f"the port, 0 for any that is free ({PORT})")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
-import re
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from langwire.adapters._shared.safe_terminal import safe_terminal
 from langwire.adapters._shared.web import LOOPBACK, AllowedHosts, guarded, unknown
 from langwire.commands import DONE, FAILED, leave, say
+from langwire.commands.long_running import failures_as_lines, read_strictly
 from langwire.errors import LangwireError, MissingExtra, UsageError
 
 try:
@@ -35,8 +34,6 @@ except ImportError as missing:
 if TYPE_CHECKING:
     from langwire.sessions.adapter import SessionAdapter
 
-# LangGraph reads it while it is imported, so nothing here imports LangGraph before `serve` has set it.
-_STRICT = "LANGGRAPH_STRICT_MSGPACK"
 _GRACE = 2
 """So many seconds a connection has to end when the turns are over."""
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -66,14 +63,14 @@ def serve(service: Service) -> int:
     and `OSError` when the output cannot be written. Anything else that goes wrong is said in one line, with a
     traceback before it when `debug` asks for it.
     """
-    os.environ.setdefault(_STRICT, "true")
-    with _failures_are_lines(debug=service.debug) as complain:
+    read_strictly()
+    with failures_as_lines("langwire", "uvicorn.error", debug=service.debug):
         try:
             server = _served(service)
         except UsageError:
             raise
         except Exception as error:  # the end of the program: whatever it is becomes a line and a code
-            complain(error)
+            _complain(error, debug=service.debug)
             return FAILED
     if server.output_lost is not None:
         raise server.output_lost
@@ -288,43 +285,7 @@ def _url(host: str, listening: socket.socket) -> str:
 # ------------------------------------------------------------------ what goes wrong
 
 
-_ERROR_LENGTH = 500
-_RAISED = re.compile(r"(?s:.*)^( *)  +\S.*\n\1(\S.*)", re.M)
-"""The line after the last frame of a traceback, which says what was raised, and may go on in lines after it."""
-
-
-class _Lines(logging.Handler):
-    """Says what goes wrong while we serve: one line, safe for a terminal, or the whole story when debugging."""
-
-    def __init__(self, *, debug: bool) -> None:
-        super().__init__(logging.WARNING)
-        self._debug = debug
-
-    def emit(self, record: logging.LogRecord) -> None:
-        story = self.format(record).strip()
-        if self._debug:
-            print(safe_terminal(story), file=sys.stderr)
-        else:
-            what, _, trace = story.partition("\n")
-            raised = _RAISED.search(trace)
-            say(f"{what}: {raised[2]:.{_ERROR_LENGTH}}" if raised else what)
-
-
-@contextmanager
-def _failures_are_lines(*, debug: bool) -> Generator[Callable[[Exception], None]]:
-    """While we serve, failures are said as lines; yield what says another one."""
-    handler = _Lines(debug=debug)
-    loggers = [logging.getLogger(name) for name in ("langwire", "uvicorn.error")]
-    for logger in loggers:
-        logger.addHandler(handler)
-
-    def complain(error: Exception) -> None:
-        if debug:
-            print(safe_terminal("".join(traceback.format_exception(error))), file=sys.stderr)
-        say(str(error) if isinstance(error, LangwireError) else f"{type(error).__name__}: {error}")
-
-    try:
-        yield complain
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
+def _complain(error: Exception, *, debug: bool) -> None:
+    if debug:
+        print(safe_terminal("".join(traceback.format_exception(error))), file=sys.stderr)
+    say(str(error) if isinstance(error, LangwireError) else f"{type(error).__name__}: {error}")

@@ -113,7 +113,7 @@ class Redactor:
     that would be found in ordinary text, and for a pattern that is not bounded.
     """
 
-    __slots__ = ("_scanner", "_sizes")
+    __slots__ = ("_literals", "_scanner", "_sources")
 
     def __init__(self, secrets: Iterable[str] = (), *, patterns: Iterable[str] = DEFAULT_PATTERNS) -> None:
         literals, sources = _listed(secrets, "the secrets"), _listed(patterns, "the patterns")
@@ -124,10 +124,14 @@ class Redactor:
                     "it would be found in ordinary text, leave it out"
                 )
         self._scanner = Scanner(literals, [_pattern(number, source) for number, source in enumerate(sources, 1)])
-        self._sizes = len(literals), len(sources)
+        self._literals, self._sources = literals, sources
 
     def __repr__(self) -> str:
-        return "Redactor({} secrets, {} patterns)".format(*self._sizes)
+        return f"Redactor({len(self._literals)} secrets, {len(self._sources)} patterns)"
+
+    def adding(self, secrets: Iterable[str]) -> Redactor:
+        """Return a redactor that finds what this one does, and these literals."""
+        return Redactor([*self._literals, *secrets], patterns=self._sources)
 
     def begin(self) -> Redaction:
         """Return the redaction of one turn, to be fed its events."""

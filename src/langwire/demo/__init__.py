@@ -1,4 +1,4 @@
-"""Keyless agents that show every event worth seeing: `assistant`, `approval`, `concierge`, `team` and `failing`.
+"""Keyless agents that show every event: `assistant`, `approval`, `concierge`, `delegating`, `failing` and `team`.
 
 Each is a real LangGraph graph on a scripted model, built when it is first used: `langwire run langwire.demo:assistant
 "A day in Rome"`. `langwire.demo.agents` has the functions that build them.
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     approval: Graph
     assistant: Graph
     concierge: Graph
+    delegating: Graph
     failing: Graph
     team: Graph
 
-__all__ = ["approval", "assistant", "concierge", "failing", "team"]
+__all__ = ["approval", "assistant", "concierge", "delegating", "failing", "team"]
 
 
 def __getattr__(name: str) -> Any:

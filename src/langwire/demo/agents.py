@@ -1,7 +1,7 @@
 """How the demo agents are built: small graphs, scripted models, friendly answers.
 
 They need LangGraph alone, no key and no network. What they say follows from the conversation, so they work over
-several turns; only `approval` and `concierge`, which pause, need a thread id.
+several turns; only `approval`, `concierge` and `delegating`, which pause, need a thread id.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import Command, Send, interrupt
 
 from langwire.adapters.agui.frontend_tools import awrap_client_call, wrap_client_call
+from langwire.tasks.tools import TASK_TOOLS
 from langwire.testing.model import ScriptedModel, reasoning, text, tool_call, tool_calls, usage
 
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
@@ -84,6 +85,17 @@ def build_failing(delay: float = DELAY) -> Graph:
     `delay` is the pause between pieces, in seconds.
     """
     return _agent("failing", _model(_break_off, delay), [])
+
+
+def build_delegating(delay: float = DELAY) -> Graph:
+    """Build an agent that plans a weekend by delegating to itself: the weather, the train, and a letter, which asks.
+
+    In a task it waits for the copies and sums up; in a conversation that has a runner it says that they are at work,
+    and tells how they stand when it is asked again; without a runner it does all three itself. It keeps its threads in
+    memory; `delay` is the pause between pieces, in seconds.
+    """
+    tools = [get_weather, find_trains, send_email, *TASK_TOOLS]
+    return _agent("delegating", _model(_share_out, delay), tools, checkpointer=InMemorySaver())
 
 
 # ------------------------------------------------------------------ the graph
@@ -420,6 +432,83 @@ def _research_tool(researcher: Any) -> BaseTool:
 def search_notes(topic: str) -> str:
     """Search the travel notes."""
     return NOTES.get(topic, "nothing noted yet")
+
+
+# ------------------------------------------------------------------ delegating
+
+_PARTS = {
+    "weather": "Look up the weather in {city}, and answer with it.",
+    "train": "Find a train to {city}, and answer with when it leaves.",
+    "letter": "Write to Ann that we come to {city}.",
+}
+_STARTED = re.compile(r"Task (\w+) \(.*?\) is started")
+_TOLD = re.compile(r"^Task \w+ \((.*?)\): (.*?)\.?(?:\nResult:\n(.*))?$", re.M)
+
+
+def _share_out(prompt: Prompt) -> Pieces:
+    """Do the part that was asked for, or else delegate all of them."""
+    asked, results = _asked(prompt), _results(prompt)
+    city = _city(asked) or "Lisbon"
+    parts = {part: description.format(city=city) for part, description in _PARTS.items()}
+    if asked in parts.values():
+        return _do_part(prompt, next(part for part in parts if parts[part] == asked), city)
+    if not results:
+        return _begin(prompt, parts, city)
+    if results[-1].name == "wait_for_tasks":
+        return _tell_the_results(prompt, results[-1].text)
+    if results[-1].name != "start_async_task":
+        said = "I did it all myself:\n\n" + "".join(f"- {result.text}\n" for result in results[len(parts) :])
+        return text(*_words(said), usage=_cost(prompt, said))
+    if started := _started(results):
+        return tool_call("wait_for_tasks", {"task_ids": started}, id=_call_id(prompt, "wait"), usage=_cost(prompt, ""))
+    calls = [_call_of(prompt, part, city) for part in parts]
+    return tool_calls(*calls, usage=_cost(prompt, ""))
+
+
+def _begin(prompt: Prompt, parts: dict[str, str], city: str) -> Pieces:
+    before = _started([message for message in prompt if isinstance(message, ToolMessage)])
+    if before and _city(_asked(prompt)) is None:  # they ask about what was started in an earlier turn
+        return tool_call("wait_for_tasks", {"task_ids": before}, id=_call_id(prompt, "wait"), usage=_cost(prompt, ""))
+    said = f"A weekend in {city}: three copies of me can see to it at the same time. "
+    calls = [
+        tool_call("start_async_task", {"description": parts[part], "title": part}, id=_call_id(prompt, part))
+        for part in parts
+    ]
+    return [*_words(said), *tool_calls(*calls, usage=_cost(prompt, said))]
+
+
+def _started(results: Sequence[ToolMessage]) -> list[str]:
+    """The ids of the tasks that calls have started."""
+    return [started[1] for result in results if (started := _STARTED.match(result.text))]
+
+
+def _do_part(prompt: Prompt, part: str, city: str) -> Pieces:
+    results = _results(prompt)
+    if part == "letter":
+        return _tell_the_end(prompt, results[-1]) if results else _call_of(prompt, part, city)
+    if results:
+        return text(*_words(results[-1].text), usage=_cost(prompt, results[-1].text))
+    return _call_of(prompt, part, city)
+
+
+def _call_of(prompt: Prompt, part: str, city: str) -> list[AIMessageChunk]:
+    """The call that does a part."""
+    name, args = {
+        "weather": ("get_weather", {"city": city}),
+        "train": ("find_trains", {"to": city}),
+        "letter": (
+            "send_email",
+            {"to": "ann@example.org", "subject": "The weekend", "body": f"Hello Ann,\n\nwe come to {city}.\n\nYours"},
+        ),
+    }[part]
+    return tool_call(name, args, id=_call_id(prompt, part), usage=_cost(prompt, ""))
+
+
+def _tell_the_results(prompt: Prompt, told: str) -> Pieces:
+    lines = "".join(f"- **{title}:** {result or state}\n" for title, state, result in _TOLD.findall(told))
+    at_work = "not held up" in told
+    said = f"They are at work; ask me again:\n\n{lines}" if at_work else f"All is seen to:\n\n{lines}"
+    return text(*_words(said), usage=_cost(prompt, said))
 
 
 # ------------------------------------------------------------------ failing

@@ -17,7 +17,7 @@ from langwire.adapters._shared.safe_terminal import safe_terminal, writable
 from langwire.adapters.plain import PlainEncoder
 from langwire.core.interrupts import approve
 from langwire.core.transcript import Transcript
-from langwire.demo.agents import DELAY, build_approval, build_assistant, build_failing, build_team
+from langwire.demo.agents import DELAY, build_approval, build_assistant, build_delegating, build_failing, build_team
 from langwire.events import (
     Event,
     NodeEnd,
@@ -25,6 +25,7 @@ from langwire.events import (
     ReasoningDelta,
     SubagentEnd,
     SubagentStart,
+    TaskUpdate,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -34,6 +35,7 @@ from langwire.events import (
 )
 from langwire.sessions.adapter import SessionAdapter
 from langwire.sessions.turn import Turn
+from langwire.tasks.runner import TaskRunner
 
 LEFT = 34
 """Width of the column of events, in characters."""
@@ -56,7 +58,7 @@ def tour(*, fast: bool = False, file: TextIO | None = None) -> int:
 
 async def _chapters(page: _Page, delay: float) -> None:
     page.title("langwire: a LangGraph agent, as one stream of typed events")
-    page.say("Four small agents follow: real graphs on scripted models, no key needed.")
+    page.say("Five small agents follow: real graphs on scripted models, no key needed.")
     page.say("On the left the events as they come, on the right what a reader makes of them.")
 
     page.title("1. An agent thinks, calls tools, and answers")
@@ -68,7 +70,10 @@ async def _chapters(page: _Page, delay: float) -> None:
     page.title("3. An agent delegates: the work of its subagent has a lane of its own")
     await _play(page, build_team(delay), "Tell me about Lisbon")
 
-    page.title("4. A model dies in the middle: what was open is closed, and the turn ends all the same")
+    page.title("4. An agent delegates to itself: each task runs in the background, and one of them asks a person")
+    await _play_delegation(page, delay)
+
+    page.title("5. A model dies in the middle: what was open is closed, and the turn ends all the same")
     await _play(page, build_failing(delay), "Tell me a story")
 
     page.title("That was it. Next:")
@@ -96,6 +101,28 @@ async def _play_approval(page: _Page, delay: float) -> None:
         answers = {question.id: [approve() for _ in question.actions] for question in session.interrupts}
         await _show(page, await session.resume(answers), transcript)
     page.summary(transcript)
+
+
+async def _play_delegation(page: _Page, delay: float) -> None:
+    transcript, encoder = Transcript(), PlainEncoder()
+    said = "Plan a weekend in Rome"
+    page.prompt(said)
+    async with TaskRunner({"main": build_delegating(delay)}) as runner:
+        weekend = await runner.enqueue(said, title="weekend")
+        async for entry in runner.events(weekend, follow=True):
+            transcript.add(entry.event)
+            page.row(entry.event, encoder.encode(entry.event))
+            if isinstance(entry.event, TaskUpdate) and entry.event.state == "review_needed":
+                await _approve_task(page, runner, entry.event.task_id)
+    page.summary(transcript)
+
+
+async def _approve_task(page: _Page, runner: TaskRunner, task_id: str) -> None:
+    task = await runner.get(task_id)
+    for question in task.interrupts:
+        page.row(question, PlainEncoder().encode(question))
+    page.say("(the tour approves by itself: await runner.resume(task_id, {id: [approve()]}))")
+    await runner.resume(task_id, {question.id: [approve() for _ in question.actions] for question in task.interrupts})
 
 
 async def _show(page: _Page, turn: Turn, transcript: Transcript) -> None:
@@ -205,6 +232,8 @@ def _label(event: Event, width: int) -> str:
             detail = status
         case NodeStart(node=node):
             detail = node
+        case TaskUpdate(state=state):
+            detail = state
         case SubagentStart(name=name):
             detail = name or ""
         case SubagentEnd(lane=lane):

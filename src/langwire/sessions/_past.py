@@ -109,6 +109,11 @@ def is_unstarted(snapshot: Any) -> bool:
     return is_mapping(metadata) and metadata.get("source") == "input"
 
 
+def is_pending(snapshot: Any) -> bool:
+    """Return whether nodes have finished without a checkpoint of it: what they wrote is kept, and not folded in yet."""
+    return snapshot is not None and not snapshot.next and bool(snapshot.tasks)
+
+
 def checkpoint_of(config: Mapping[str, Any]) -> str | None:
     """Return the checkpoint that a config names."""
     return config["configurable"].get("checkpoint_id")

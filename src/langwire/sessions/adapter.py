@@ -17,7 +17,8 @@ from langwire.core.extractors import Extractor
 from langwire.errors import SessionsClosed, TurnRunning, UnknownThread, UsageError
 from langwire.events import Custom, Display, Entry, Event, Extracted, Progress, TaskUpdate
 from langwire.sessions._past import forget, snapshot_of
-from langwire.sessions.graph import ExtraMode, Graph, keeping_threads, refuse_what_is_no_graph
+from langwire.sessions.delegation import Delegates
+from langwire.sessions.graph import ExtraMode, Graph, is_remote, keeping_threads, refuse_what_is_no_graph
 from langwire.sessions.log import MAX_BYTES, MAX_ENTRIES
 from langwire.sessions.session import WHEN_BUSY, WHEN_INTERRUPTED, Session, WhenBusy, WhenInterrupted, one_of
 from langwire.sessions.store import MemorySessionStore, Page, SessionStore, now_ms
@@ -49,6 +50,7 @@ class Options:
     max_input_bytes: int
     max_entries: int
     max_log_bytes: int
+    tasks: Delegates | None
 
 
 class SessionAdapter:
@@ -57,7 +59,8 @@ class SessionAdapter:
     `graph` is any compiled graph; one without a checkpointer is run as a copy with one in memory. `store` remembers
     how turns ended and which questions were answered (in memory, where none is given), `redactor` masks secrets,
     `middleware` goes around every turn. `config`, `state`, `modes`, `skip_tools` and `extractors` are those of
-    `langwire.stream`. `when_busy` and `when_interrupted` are the policies of `Session.submit`.
+    `langwire.stream`. `when_busy` and `when_interrupted` are the policies of `Session.submit`. `tasks` is the
+    `TaskRunner` to which the agent may delegate; a remote graph cannot.
 
     `timeout` ends a turn after so many seconds, `idle_timeout` after so many without a sign of life. An input may have
     `max_input_bytes` as JSON. A log keeps `max_entries` and about `max_log_bytes`. Sessions in which nothing runs
@@ -87,8 +90,10 @@ class SessionAdapter:
         max_sessions: int = 10_000,
         max_idle: float = 3600.0,
         max_bytes: int = 256 * 2**20,
+        tasks: Delegates | None = None,
     ) -> None:
         refuse_what_is_no_graph(graph)
+        _check_tasks(tasks, graph)
         _check_options(middleware, when_busy, when_interrupted, timeout, idle_timeout)
         _check_limits(max_input_bytes, max_entries, max_log_bytes, max_sessions, max_idle, max_bytes)
         self.instance = uuid4().hex
@@ -110,6 +115,7 @@ class SessionAdapter:
             max_input_bytes=max_input_bytes,
             max_entries=max_entries,
             max_log_bytes=max_log_bytes,
+            tasks=tasks,
         )
         self._max_sessions, self._max_idle, self._max_bytes = max_sessions, max_idle, max_bytes
         self._lock = threading.RLock()
@@ -207,6 +213,20 @@ class SessionAdapter:
                 self._evict()
                 self._kept[session.thread_id] = (session, monotonic())
 
+    async def forget(self, thread_id: str) -> None:
+        """Forget what memory holds of a thread in which nothing runs; what the checkpointer and the store know stays.
+
+        A session store that is in memory alone forgets it as well. Without effect while a turn runs or waits.
+        """
+        with self._lock:
+            session = self._known.get(thread_id)
+            if session is None or not session.idle:
+                return
+            self._kept.pop(thread_id, None)
+            self._known.pop(thread_id, None)
+        if isinstance(self.options.store, MemorySessionStore):
+            await self.options.store.delete(thread_id)
+
     def _evict(self) -> None:
         """Forget what may be forgotten, the longest unused first. Ages and bytes are looked at once a second."""
         now, over = monotonic(), len(self._kept) + 1 - self._max_sessions
@@ -260,6 +280,13 @@ def _check_options(middleware: Any, when_busy: Any, when_interrupted: Any, *time
     for seconds in timeouts:
         if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0):
             raise UsageError(f"a timeout of {seconds!r:.80} came: expected seconds above 0, or None")
+
+
+def _check_tasks(tasks: Any, graph: Any) -> None:
+    if tasks is not None and not isinstance(tasks, Delegates):
+        raise UsageError(f"a {type(tasks).__name__} came as tasks: expected a TaskRunner")
+    if tasks is not None and is_remote(graph):
+        raise UsageError("tasks came with a remote graph, whose tools run elsewhere: give that server a TaskRunner")
 
 
 def _check_limits(*limits: Any) -> None:

@@ -210,6 +210,8 @@ class Call:
     skip_tools: frozenset[str]
     extractors: Extractors
     kwargs: dict[str, Any]
+    fresh: bool = False
+    """Whether its thread is known to be new: then its checkpoint has nothing to say that the run does not tell."""
 
     @property
     def thread_id(self) -> str | None:
@@ -495,6 +497,8 @@ class AsyncRun:
 
     async def before(self) -> Standing:
         """Return where the thread stands before the run. Raises what the checkpointer raises."""
+        if self.call.fresh:
+            return Standing()
         try:
             return await astanding_before(self.call)
         except NotImplementedError:

@@ -10,6 +10,8 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import msgspec
@@ -47,7 +49,7 @@ from langwire.events import (
 from langwire.sessions import graph as graphs
 from langwire.sessions._answers import answers_by_text, decisions_of
 from langwire.sessions._inputs import read_input, title_of
-from langwire.sessions._past import go_back, is_unstarted, messages_in, point_before, retold, snapshot_of
+from langwire.sessions._past import go_back, is_pending, is_unstarted, messages_in, point_before, retold, snapshot_of
 from langwire.sessions.log import Log, Reader
 from langwire.sessions.store import Answer, SessionRecord
 from langwire.sessions.summary import report
@@ -74,7 +76,9 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     are the ids of those whose answers a turn took that was cut off: `continue_()` goes on with them. `next` are the
     nodes that would run next, `values` is the graph's state. `position` is where the log ends. With `unstarted` the
     last input was kept, and its turn cut off before anything ran with it: `continue_()` goes on with it, and any other
-    input takes its place.
+    input takes its place. With `pending` the process died between a node's end and its checkpoint: `next` is empty, and
+    yet `continue_()` goes on from what the node wrote. `metadata` is what the checkpoint keeps of the run that wrote
+    it, its config's `metadata`.
     """
 
     thread_id: str
@@ -92,6 +96,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     title: str | None = None
     unstarted: bool = False
+    pending: bool = False
+    metadata: Mapping[str, Any] = {}
 
     @property
     def messages(self) -> dict[str, Any]:
@@ -240,6 +246,8 @@ class Session:
             owner=record.owner if record is not None else None,
             title=record.title if record is not None else None,
             unstarted=running is None and is_unstarted(snapshot),
+            pending=running is None and is_pending(snapshot),
+            metadata=(snapshot.metadata if snapshot is not None else None) or {},
         )
 
     def _masked(self, question: Interrupt) -> Interrupt:
@@ -267,6 +275,8 @@ class Session:
         config: Mapping[str, Any] | None = None,
         when_busy: WhenBusy | None = None,
         when_interrupted: WhenInterrupted | None = None,
+        turn_timeout: float | None = None,
+        fresh: bool = False,
         **kwargs: Any,
     ) -> Turn:
         """Send something to the agent; return its turn once it has begun, or waits for others (`enqueue`).
@@ -274,7 +284,9 @@ class Session:
         `input` is a text, the content blocks of a message, messages, or whatever else the graph takes.
         `context_lines` are for the model, apart from the text. A `client_message_id` that was taken before starts
         nothing: the same turn is returned again. `principal` is who asks, `turn_id` an id of your own for the turn.
-        `config` and further keywords (`context`, `durability`, …) go to the graph.
+        `config` and further keywords (`context`, `durability`, …) go to the graph. `turn_timeout` (seconds) stands in
+        for the adapter's `timeout`. With `fresh` the caller knows that the thread is new, and its checkpointer async:
+        its checkpoint is read neither before nor after, and the turn's `checkpoint_id` stays unknown.
 
         `when_busy` says what happens while a turn runs: `reject` it, `enqueue` behind the others, or `replace` them,
         which are stopped first. `when_interrupted` says what happens while a question is open: `reject`, `answer` it
@@ -297,6 +309,7 @@ class Session:
             if policy != "answer":
                 raise
             call, unfit = self._call(None, config, kwargs), error  # it may be an answer all the same
+        call = replace(call, fresh=fresh)
 
         async def admit(turn: Turn, run: graphs.AsyncRun) -> tuple[graphs.Call, graphs.Standing]:
             record = await self._read_record()
@@ -308,7 +321,8 @@ class Session:
             await self._record_begin(turn, self._title(input), client_message_id)
             return admitted, before
 
-        return await self._sent(self._begin(call, admit, when_busy, principal, turn_id), client_message_id)
+        turn = self._begin(call, admit, when_busy, principal, turn_id, turn_timeout)
+        return await self._sent(turn, client_message_id)
 
     async def _sent(self, turn: Turn, client_message_id: str | None) -> Turn:
         """Return a message's turn when it has begun; remember it under the client's id, unless it is refused."""
@@ -333,6 +347,7 @@ class Session:
         turn_id: str | None = None,
         config: Mapping[str, Any] | None = None,
         when_busy: WhenBusy | None = None,
+        turn_timeout: float | None = None,
         **kwargs: Any,
     ) -> Turn:
         """Answer open questions, each exactly once; return the turn that goes on with the answers.
@@ -353,7 +368,7 @@ class Session:
             await self._record_begin(turn)
             return admitted, before
 
-        return await self._begun(self._begin(call, admit, when_busy, principal, turn_id))
+        return await self._begun(self._begin(call, admit, when_busy, principal, turn_id, turn_timeout))
 
     async def continue_(
         self,
@@ -362,6 +377,7 @@ class Session:
         turn_id: str | None = None,
         config: Mapping[str, Any] | None = None,
         when_busy: WhenBusy | None = None,
+        turn_timeout: float | None = None,
         **kwargs: Any,
     ) -> Turn:
         """Go on from where the thread stands: after a breakpoint, an error, a cancel, a crash, or a `fork`.
@@ -382,7 +398,7 @@ class Session:
             await self._record_begin(turn)
             return (call.with_input(Command(resume=kept), "resume") if kept else call), before
 
-        return await self._begun(self._begin(call, admit, when_busy, principal, turn_id))
+        return await self._begun(self._begin(call, admit, when_busy, principal, turn_id, turn_timeout))
 
     async def cancel(self, reason: str | None = None, *, turn_id: str | None = None, wait: float = 5.0) -> bool:
         """Stop the turn that runs, or the one with this id: see `Turn.cancel`. True when none runs.
@@ -492,6 +508,7 @@ class Session:
         when_busy: WhenBusy | None,
         principal: str | None,
         turn_id: str | None,
+        turn_timeout: float | None,
     ) -> Turn:
         """Make a turn, behind those that have not ended."""
         self._check_open()
@@ -512,11 +529,11 @@ class Session:
             call,
             self.log,
             Rules(
-                admit=admit,
+                admit=self._delegating(admit),
                 settle=self._settle,
                 middleware=options.middleware,
                 redactor=options.redactor,
-                timeout=options.timeout,
+                timeout=options.timeout if turn_timeout is None else turn_timeout,
                 idle_timeout=options.idle_timeout,
             ),
             thread_id=self.thread_id,
@@ -528,6 +545,22 @@ class Session:
         self._turns.append(turn)
         self._adapter.keep(self)
         return turn
+
+    def _delegating(self, admit: Admit) -> Admit:
+        """Let the tools of a turn find the runner to which they may delegate, where there is one."""
+        tasks = self._options.tasks
+        if tasks is None:
+            return admit
+
+        async def admitted(turn: Turn, run: graphs.AsyncRun) -> tuple[graphs.Call, graphs.Standing]:
+            call, before = await admit(turn, run)
+            owner = self._record.owner if self._record is not None else None
+            principal = turn.principal if turn.principal is not None else owner
+            given = tasks.configurable(self.thread_id, principal, partial(self._adapter.push, self.thread_id))
+            configurable = {**call.config["configurable"], **given}
+            return replace(call, config={**call.config, "configurable": configurable}), before
+
+        return admitted
 
     async def _begun(self, turn: Turn) -> Turn:
         if not turn.queued:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from langwire.errors import StoreError, UsageError
+from langwire.sessions._sqlite_file import PATIENCE, SQLiteFile, transaction
 from langwire.sessions.store import (
     Move,
     Page,
@@ -34,12 +32,8 @@ from langwire.sessions.store import (
 
 T = TypeVar("T")
 
-VERSION = 1
-"""The version of the tables below. Other parts of langwire keep their tables and versions in the same file."""
+_PATIENCE = PATIENCE
 
-_PATIENCE = 30.0  # seconds that a move waits for those of other processes
-
-_VERSIONS = "CREATE TABLE IF NOT EXISTS langwire_schema (component TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 _TABLES = (
     # `body` is the whole record as JSON; the other columns are what is looked for, taken out of it.
     "CREATE TABLE langwire_sessions"
@@ -74,11 +68,9 @@ class SQLiteSessionStore(RecordStore):
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], int] = now_ms) -> None:
         super().__init__(clock=clock)
-        self._path = os.fspath(path)
-        if self._path in ("", ":memory:"):
-            raise UsageError(
-                f"{self._path!r} came as the path of a session store: expected a file (MemorySessionStore needs none)"
-            )
+        self._file = SQLiteFile(
+            path, component="sessions", kind="session", instead="MemorySessionStore", versions=(_TABLES,)
+        )
         self._db: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "langwire-sessions")
 
@@ -86,7 +78,7 @@ class SQLiteSessionStore(RecordStore):
         key = (checked(thread_id),)
 
         def work(db: sqlite3.Connection) -> T:
-            with _transaction(db):
+            with transaction(db):
                 row = db.execute(_READ, key).fetchone()
                 changed, answer = move(row and read(row[0]))
                 if changed is not None:
@@ -125,58 +117,16 @@ class SQLiteSessionStore(RecordStore):
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._db is None:
-                self._db = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
-                _prepare(self._db, self._path)
+                self._db = self._file.open(_PATIENCE)
             return work(self._db)
         except BaseException as error:
             # A connection takes with it what it has not committed, whatever its state; the next call has a new one.
             self._drop()
             if isinstance(error, sqlite3.Error | msgspec.MsgspecError):
-                text = f"cannot use {self._path!r} as a session store: {_reason(self._path, error)}"
-                raise StoreError(text) from error
+                raise self._file.trouble(error) from error
             raise
 
     def _drop(self) -> None:
         db, self._db = self._db, None
         if db is not None:
             db.close()
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Generator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    yield
-    db.execute("COMMIT")
-
-
-def _prepare(db: sqlite3.Connection, path: str) -> None:
-    # An answer that was taken must not be taken again after a power cut; some builds of SQLite do less by default.
-    db.execute("PRAGMA synchronous = FULL")
-    with _transaction(db):
-        _set_up(db, path)
-    # The file keeps its mode. While others use a file that is not yet in this one, the switch is refused at once
-    # instead of waiting; then the next to open the file makes it. Until then they wait a little more.
-    with suppress(sqlite3.OperationalError):
-        db.execute("PRAGMA journal_mode = WAL")
-
-
-def _set_up(db: sqlite3.Connection, path: str) -> None:
-    db.execute(_VERSIONS)
-    found = db.execute("SELECT version FROM langwire_schema WHERE component = 'sessions'").fetchone()
-    if found is None:
-        for statement in _TABLES:
-            db.execute(statement)
-        db.execute("INSERT INTO langwire_schema VALUES ('sessions', ?)", (VERSION,))
-    elif found[0] != VERSION:
-        raise StoreError(
-            f"the sessions in {path!r} have version {found[0]}, and this langwire knows version {VERSION}: "
-            "upgrade langwire, or use another file"
-        )
-
-
-def _reason(path: str, error: Exception) -> str:
-    if Path(path).is_dir():
-        return "it is a directory; expected a file"
-    if not Path(path).parent.is_dir():
-        return "its directory does not exist; make it first"
-    return str(error)

@@ -302,7 +302,8 @@ class Turn:
         if cut is not None:
             sync = (may_run_in_thread(self.graph, node, lane) for lane, node in parser.open_nodes)
             self._lingers = (run.in_thread and not isinstance(cut, BaseException)) or any(sync)
-        standing = await _despite_cancel(run.after) or Standing()
+        told_all = self._call.fresh and cut is None
+        standing = Standing() if told_all else await _despite_cancel(run.after) or Standing()
         endings = self._endings(parser, cut, standing)
         if isinstance(cut, BaseException) and self._lingers:
             clear_frames(cut)

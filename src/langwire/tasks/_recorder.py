@@ -1,0 +1,137 @@
+"""Knows how the events of a running task get into its store: in joined batches, in their order, each once.
+
+A batch that the store did not take is offered again under its number, until it is taken or the lease is lost: a store
+that fails for a while costs a run nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
+
+from msgspec.structs import replace
+
+from langwire.errors import LeaseLost, StoreError, UsageError
+from langwire.events import Event, ReasoningDelta, TextDelta, TokenUsage, ToolCallDelta, Usage
+from langwire.tasks.store import TaskStore
+from langwire.tasks.task import Task
+
+_FIRST_PAUSE = 0.1
+"""Seconds in which the first events are gathered: what a short task tells is written with its end."""
+_PAUSE = 0.05
+"""Seconds in which events are gathered before they are written, at least."""
+_SHARE = 10
+"""How many times as long as a write takes they are gathered at least: so a busy store gets larger batches."""
+
+
+class Recorder:
+    """Writes what one attempt tells.
+
+    `over_budget` is called when the tasks below its root have spent too much. `patience` is awaited after each try that
+    the store failed, with how many those were.
+    """
+
+    def __init__(
+        self,
+        store: TaskStore,
+        task: Task,
+        *,
+        over_budget: Callable[[], None],
+        patience: Callable[[int, StoreError], Awaitable[None]],
+    ) -> None:
+        self._store, self._task = store, task
+        self._over_budget, self._patience = over_budget, patience
+        self._told: list[Event] = []
+        self._input_tokens = self._output_tokens = 0
+        self.batch = 0
+        """The number of the batch that was made last."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._lost = False
+        self._pause = _FIRST_PAUSE
+
+    def tell(self, event: Event) -> None:
+        """Take in an event; it is written soon."""
+        self._told.append(event)
+        if isinstance(event, Usage):
+            self._input_tokens += event.input_tokens
+            self._output_tokens += event.output_tokens
+        self._soon()
+
+    async def rest(self) -> tuple[list[Event], TokenUsage | None]:
+        """Return what has not been written, as the batch `batch`, for the last write of the attempt to take along."""
+        while self._writing is not None:
+            await self._writing
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return self._take()
+
+    def _soon(self) -> None:
+        if self._timer is None and self._writing is None and not self._lost:
+            self._timer = asyncio.get_running_loop().call_later(self._pause, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        self._writing = asyncio.create_task(self._write(), name=f"events of task {self._task.id}")
+
+    async def _write(self) -> None:
+        events, usage = self._take()
+        began = monotonic()
+        try:
+            if not await self._append(events, usage):
+                self._over_budget()
+            self._pause = max(_PAUSE, _SHARE * (monotonic() - began))
+        except (LeaseLost, UsageError):  # the last write of the attempt meets the same, and says so
+            self._lost = True
+        self._writing = None
+        if self._told:
+            self._soon()
+
+    async def _append(self, events: list[Event], usage: TokenUsage | None) -> bool:
+        task, failed = self._task, 0
+        while True:
+            try:
+                return await self._store.append_events(task.id, task.fence, self.batch, events, usage=usage)
+            except StoreError as error:
+                failed += 1
+                await self._patience(failed, error)
+
+    def _take(self) -> tuple[list[Event], TokenUsage | None]:
+        self.batch += 1
+        told, self._told = self._told, []
+        usage = TokenUsage(input_tokens=self._input_tokens, output_tokens=self._output_tokens)
+        self._input_tokens = self._output_tokens = 0
+        return joined(told), usage if usage.total_tokens else None
+
+
+def joined(events: Iterable[Event]) -> list[Event]:
+    """Return events with neighbouring deltas of one part joined."""
+    found: list[Event] = []
+    pieces: list[str] = []
+    for event in events:
+        last = found[-1] if found else None
+        if (
+            isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta)
+            and type(event) is type(last)
+            and event.id == getattr(last, "id", None)
+        ):
+            pieces.append(_text(event))
+            continue
+        _close(found, pieces)
+        found.append(event)
+        pieces = [_text(event)] if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta) else []
+    _close(found, pieces)
+    return found
+
+
+def _close(found: list[Event], pieces: list[str]) -> None:
+    if len(pieces) > 1:
+        last = found[-1]
+        name = "args" if isinstance(last, ToolCallDelta) else "text"
+        found[-1] = replace(last, **{name: "".join(pieces)})
+
+
+def _text(delta: TextDelta | ReasoningDelta | ToolCallDelta) -> str:
+    return delta.args if isinstance(delta, ToolCallDelta) else delta.text
