@@ -42,13 +42,13 @@ def _found(tables: Tables, spec: Spec) -> Task | None:
     if task is not None and _asked_for(task.spec) != _asked_for(spec):
         raise KeyTaken(
             f"the key {spec.call_key or spec.id!a:.80} belongs to a task that was asked for in another way: "
-            "expected the same name, prompt, args and principal; use another key"
+            "expected the same name, prompt, args, inputs and principal; use another key"
         )
     return task
 
 
 def _asked_for(spec: Spec) -> tuple[object, ...]:
-    return spec.kind, spec.name, spec.prompt, spec.args, spec.principal
+    return spec.kind, spec.name, spec.prompt, spec.args, spec.plan, spec.principal
 
 
 def _insert(tables: Tables, spec: Spec) -> Task:

@@ -217,7 +217,7 @@ class _MemoryTables:
         return sorted(islice(old, limit))
 
     def _found(self, query: TaskQuery) -> Iterator[_Row]:
-        return (row for id in self._candidates(query) if _fits(query, (row := self._rows[id]).task))
+        return (row for id in self._candidates(query) if query.matches((row := self._rows[id]).task))
 
     def _candidates(self, query: TaskQuery) -> Iterable[str]:
         if query.ids is not None:
@@ -307,18 +307,3 @@ def _places(row: _Row) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
         yield ("ready", body_of(task), task.spec.root_id), place
     elif row.standing == "later":
         yield ("later",), (task.not_before_ms, *place)
-
-
-def _fits(query: TaskQuery, task: Task) -> bool:
-    spec = task.spec
-    wanted: list[tuple[object, object]] = [
-        (query.parent_id, spec.parent_id),
-        (query.root_id, spec.root_id),
-        (query.principal, spec.principal),
-    ]
-    return (
-        (not query.states or task.state in query.states)
-        and (not query.names or spec.name in query.names)
-        and (query.below is None or query.below in spec.ancestors)
-        and all(value is None or value == found for value, found in wanted)
-    )

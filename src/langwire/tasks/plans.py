@@ -10,15 +10,19 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID, uuid5
 
 import msgspec
 
 from langwire.errors import InvalidPlan
+from langwire.tasks._retries import own_retry
 from langwire.tasks.client import TaskClient
 from langwire.tasks.task import BodyKind, Limits, OnFailed, PlanStep, Retry, Spec, Task
 from langwire.tasks.templates import NAME, Names, names_in, render, render_value
+
+if TYPE_CHECKING:
+    from langgraph.types import RetryPolicy
 
 _NAME = re.compile(NAME)
 _RUNS = UUID("5b6f2a0e-6d0c-4d53-9d53-0d6e4f0f1b1a")
@@ -69,7 +73,7 @@ class Plan:
         agent: str | None = None,
         title: str | None = None,
         after: Collection[str] = (),
-        retry: Retry | None = None,
+        retry: RetryPolicy | Retry | None = None,
         timeout: float | None = None,
         priority: int = 0,
         on_failed: OnFailed = "cancel",
@@ -89,7 +93,7 @@ class Plan:
                 prompt=prompt,
                 title=title,
                 after=_names(name, after),
-                retry=retry,
+                retry=own_retry(retry),
                 timeout=timeout,
                 priority=priority,
                 on_failed=on_failed,
@@ -104,7 +108,7 @@ class Plan:
         args: Mapping[str, Any] | None = None,
         title: str | None = None,
         after: Collection[str] = (),
-        retry: Retry | None = None,
+        retry: RetryPolicy | Retry | None = None,
         timeout: float | None = None,
         priority: int = 0,
         on_failed: OnFailed = "cancel",
@@ -121,7 +125,7 @@ class Plan:
                 args=dict(args or {}),
                 title=title,
                 after=_names(name, after),
-                retry=retry,
+                retry=own_retry(retry),
                 timeout=timeout,
                 priority=priority,
                 on_failed=on_failed,
