@@ -960,6 +960,7 @@ NOTHING_NEW: dict[str, tuple[Stand, list[dict[str, Any]], Plan]] = {
         Edit(point="u1", messages=({"role": "user", "content": "hello", "id": "u1"},)),
     ),
     "the last message has no answer yet": (stand(U1, next=("model",)), [user("u1")], Continue()),
+    "a node that has ended without a checkpoint": (stand(U1, pending=True), [user("u1")], Continue()),
     "a failed run": (stand(U1, CALLED, next=("tools",)), [user("u1"), said("a1", None, "call")], Continue()),
     "a finished thread": (TWO_TURNS, HISTORY, Submit()),
     "a new thread": (stand(), [], Submit()),

@@ -42,8 +42,8 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
 
     `messages` are those it holds, in order; `interrupts` the open questions, a breakpoint among them; `answered` the
     ids of the questions whose answers a turn took that was cut off; `next` the nodes that come next. `unstarted` says
-    that nothing has run with the last input. `told` says of a message's id whether a client may have been told of it
-    here, though the thread does not hold it.
+    that nothing has run with the last input, `pending` that a node has ended and has no checkpoint yet. `told` says of
+    a message's id whether a client may have been told of it here, though the thread does not hold it.
     """
 
     told: Callable[[str], bool]
@@ -52,6 +52,7 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     answered: tuple[str, ...] = ()
     next: tuple[str, ...] = ()
     unstarted: bool = False
+    pending: bool = False
     by_a_node: Callable[[str], bool] = _never
 
 
@@ -73,6 +74,7 @@ def stand_of(
         answered=state.answered,
         next=state.next,
         unstarted=state.unstarted,
+        pending=state.pending,
     )
 
 

@@ -134,7 +134,7 @@ def plan(run: RunAgentInput, stand: Stand) -> Plan:
     again = _again(run, stand)
     if again is not None:
         return again
-    return Continue() if stand.next or stand.unstarted else Submit()
+    return Continue() if stand.next or stand.unstarted or stand.pending else Submit()
 
 
 def _unstarted(stand: Stand) -> list[dict[str, Any]]:
