@@ -20,8 +20,9 @@ from benchmarks.peer import MISSING, Peer, library, version
 from benchmarks.sessions import sessions
 from benchmarks.streams import STREAMS
 from benchmarks.table import COSTS_HEADER, STREAMS_HEADER, aligned, cost_cells, markdown, stream_cells
+from benchmarks.tasks import tasks
 
-COSTS = {**costs.COSTS, "sessions": sessions, "agui": agui}
+COSTS = {**costs.COSTS, "sessions": sessions, "agui": agui, "tasks": tasks}
 _NAMES = [*STREAMS, *COSTS]
 
 

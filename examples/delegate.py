@@ -86,7 +86,7 @@ agent = builder.compile()
 
 def decide(action: Action) -> Any:
     """Ask whoever is at the terminal; where nobody is, the news may go out."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # none at all where it was closed
         print(f"    {action.name} {action.args}: approved by rule")
         return approve()
     said = input(f"    {action.name} {action.args}? [y/n] ")

@@ -175,6 +175,32 @@ def test_a_file_that_is_not_there_is_said_and_not_made(run: Run, tmp_path: Path,
     assert not missing.exists()
 
 
+def test_what_is_no_file_is_called_what_it_is(run: Run, tmp_path: Path) -> None:
+    hint = "name the one that keeps the tasks with --db FILE"
+    assert run("tasks", "list", "--db", str(tmp_path)).lines == [
+        f"langwire: {tmp_path} is a directory, expected a file: {hint}"
+    ]
+    done = run("tasks", "list", "--db", os.devnull)
+    assert (done.code, done.lines) == (64, [f"langwire: {os.devnull} is no database file: {hint}"])
+
+
+@on_unix
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [("answer asks0000", 64, "or a terminal to ask at"), ("watch done0000", 0, "done")],
+)
+def test_a_command_begins_with_standard_input_closed(file: File, command: str, code: int, says: str) -> None:
+    """Python has no `sys.stdin` then."""
+    file.add("done0000")
+    file.end("done0000", state="done")
+    file.add("asks0000")
+    file.ask("asks0000", SEND)
+    line = f'exec "$0" -c "$1" tasks {command} --db "$2" <&-'
+    done = subprocess.run(["sh", "-c", line, sys.executable, BOOT, file.path], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert says in done.stdout + done.stderr
+
+
 def test_a_file_that_holds_something_else_is_one_line(run: Run, file: File) -> None:
     Path(file.path).write_text("no database\n" * 200)
     done = run("tasks", "list")

@@ -85,5 +85,20 @@ def test_an_example_ends_by_itself_without_a_terminal(example: Path, tmp_path: P
     assert [line for line in SHOWN[example.name] if line not in done.stdout] == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="closes standard input by a shell")
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_ends_by_itself_with_standard_input_closed(example: Path, tmp_path: Path) -> None:
+    """Python has no `sys.stdin` then."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" "$1" <&-', sys.executable, str(example)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_there_is_something_to_expect_of_each_example() -> None:
     assert [example.name for example in EXAMPLES] == sorted(SHOWN)

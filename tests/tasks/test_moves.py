@@ -201,6 +201,7 @@ async def test_numbers_that_no_database_keeps_are_refused(store: RuledStore) -> 
     for wrong in (
         store.create([spec("u", priority=TOO_MUCH)]),
         store.create([spec("u", not_before_ms=-TOO_MUCH)]),
+        store.create([spec("u", limits=Limits(max_seconds=1e300))]),
         store.append_events("t", task.fence, 1, [], usage=TokenUsage(input_tokens=-1)),
         store.append_events("t", task.fence, 1, [], usage=TokenUsage(output_tokens=TOO_MUCH)),
         store.finish("t", task.fence, Ending(state="failed", usage=TokenUsage(input_tokens=TOO_MUCH))),

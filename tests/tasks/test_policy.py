@@ -13,7 +13,7 @@ from langwire.tasks.policy import TaskPolicy
 from langwire.tasks.task import Limits, Spec, Task
 
 NAMES = ("main", "cook", "clerk")
-COUNTS = ("max_depth", "max_children", "max_active", "max_total", "max_tokens", "deadline_ms")
+COUNTS = ("max_depth", "max_children", "max_active", "max_total", "max_tokens", "deadline_ms", "max_seconds")
 
 POLICIES = st.builds(
     TaskPolicy,
@@ -44,7 +44,7 @@ def test_by_default_delegation_is_bounded_and_an_agent_delegates_to_copies_of_it
 def test_seconds_become_a_moment_after_which_nothing_below_the_root_runs() -> None:
     policy = TaskPolicy(max_seconds=2.5, max_tokens=10)
     root = policy.limits("main", now_ms=1000, parent=None)
-    assert (root.deadline_ms, root.max_tokens) == (3500, 10)
+    assert (root.deadline_ms, root.max_seconds, root.max_tokens) == (3500, 2.5, 10)
     assert policy.limits("main", now_ms=3000, parent=task(root)).deadline_ms == 3500
     assert TaskPolicy(max_seconds=1).limits("main", now_ms=1000, parent=task(root)).deadline_ms == 2000
     assert TaskPolicy().limits("main", now_ms=1000, parent=task(root)).deadline_ms == 3500

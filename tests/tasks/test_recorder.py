@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from langwire.errors import LeaseLost, StoreError
+from langwire.errors import LeaseLost, StoreError, UsageError
 from langwire.events import Event, ReasoningDelta, TextDelta, TokenUsage, ToolCallDelta, Usage
 from langwire.tasks import MemoryTaskStore, Task
 from langwire.tasks._recorder import Recorder, joined
@@ -117,9 +117,9 @@ async def test_a_run_that_has_lost_its_lease_writes_nothing_more(monkeypatch: py
     store = MemoryTaskStore()
     task = await ongoing(store)
     await store.finish("t", task.fence, Ending(state="done", taken=1))
+    monkeypatch.setattr("langwire.tasks._recorder._FIRST_PAUSE", 0)
     counting = FaultStore(store, fail_nth=None)
     recorder = Recorder(counting, task, over_budget=pytest.fail, patience=Patience())
-    monkeypatch.setattr("langwire.tasks._recorder._PAUSE", 0)
     before = (await store.events("t")).last
     for text in "abc":
         recorder.tell(delta(text))
@@ -136,3 +136,16 @@ async def test_a_root_that_has_spent_too_much_is_reported():
     recorder = Recorder(store, task, over_budget=stopped.set, patience=Patience())
     recorder.tell(Usage(message_id="m", input_tokens=3, output_tokens=2))
     await asyncio.wait_for(stopped.wait(), 10)
+
+
+async def test_a_batch_that_the_record_cannot_keep_costs_that_batch_alone():
+    store = MemoryTaskStore()
+    task = await ongoing(store)
+    faulty = FaultStore(store, fail_nth=1, error=UsageError("no JSON"), on=["append_events"])
+    recorder = Recorder(faulty, task, over_budget=pytest.fail, patience=Patience())
+    recorder.tell(delta("lost"))
+    await asyncio.wait_for(faulty.reached.wait(), 10)
+    recorder.tell(delta("kept"))
+    await until(store, 3)
+    assert await events(store, task) == [delta("kept")]
+    assert recorder.batch == 2

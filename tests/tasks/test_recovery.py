@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langwire.core.interrupts import BREAKPOINT
 from langwire.events import Interrupt
 from langwire.sessions.session import SessionState
-from langwire.tasks._recovery import BREAKPOINT_KEY, MESSAGE_KEY, Answer, Finished, GoOn, Pause, Send, next_step
+from langwire.tasks._recovery import BREAKPOINT_KEY, MESSAGE_KEY, Answer, Finished, GoOn, Pause, Send, digest, next_step
 from langwire.tasks.context import wait_value
 from langwire.tasks.task import InboxMessage, TaskAnswer
 
@@ -68,7 +68,7 @@ def test_questions_are_answered_together_or_not_at_all():
 
 
 def test_a_wait_is_over_when_the_task_may_be_claimed_again():
-    assert next_step(standing(interrupts=(WAIT,)), INBOX, (), parked=PARKED) == Answer(0, {"w": True})
+    assert next_step(standing(interrupts=(WAIT,)), INBOX, (), parked=PARKED) == Answer(0, {"w": None})
 
 
 @pytest.mark.parametrize("parked", [None, {"w": ("another",)}])
@@ -80,7 +80,7 @@ def test_a_wait_beside_a_question_lasts_until_that_is_answered():
     both = standing(interrupts=(WAIT, QUESTION))
     assert next_step(both, INBOX, (), parked=PARKED) == Pause((WAIT, QUESTION))
     step = next_step(both, INBOX, (answered("q"),), parked=PARKED)
-    assert step == Answer(0, {"q": "yes", "w": True})
+    assert step == Answer(0, {"q": "yes", "w": None})
 
 
 def test_a_breakpoint_is_asked_until_it_is_answered():
@@ -126,3 +126,11 @@ def test_a_checkpoint_without_the_mark_is_tied_to_a_message_by_the_messages_that
     values = {"messages": told}
     assert next_step(standing(metadata={}, values=values), INBOX, ()) == Finished()
     assert next_step(standing(metadata={}, values={}), INBOX, ()) == Send(0)
+
+
+def test_an_answer_to_another_question_of_the_same_id_is_none():
+    """Within one node, LangGraph 1.1 gives all questions the same id: a yes to the first must not pay the second."""
+    given = TaskAnswer(interrupt_id="q", asked=digest(QUESTION), value="yes")
+    assert next_step(standing(interrupts=(QUESTION,)), INBOX, (given,)) == Answer(0, {"q": "yes"})
+    second = Interrupt(id="q", value="pay a million?")
+    assert next_step(standing(interrupts=(second,)), INBOX, (given,)) == Pause((second,))

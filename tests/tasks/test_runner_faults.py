@@ -38,6 +38,13 @@ WORKED = CALLS - {"close"}
 at_each_time = pytest.mark.parametrize("at", ["before", "after"])
 
 
+@pytest.fixture(autouse=True)
+def written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run write its events while it goes on, however short it is."""
+    monkeypatch.setattr("langwire.tasks._recorder._FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("langwire.tasks._recorder._PAUSE", 0.0)
+
+
 def agent() -> Any:
     """Says some words, and asks a person whether a first message is meant."""
     model = ScriptedModel(script=[text(*WORDS)])
@@ -130,10 +137,10 @@ async def test_one_error_of_the_store_at_any_call_costs_a_task_nothing(at: When)
     """F-T1, I3, I4, I10: also where the call has landed, and its answer is lost."""
     met: set[str] = set()
 
-    async def run(nth: int) -> bool:
+    async def run(nth: int, on: list[str] | None = None) -> bool:
         clock = Clock()
         whole = MemoryTaskStore(clock=clock)
-        store = FaultStore(whole, fail_nth=nth, at=at)
+        store = FaultStore(whole, fail_nth=nth, at=at, on=on)
 
         async def lose_the_lease() -> None:
             await store.reached.wait()
@@ -164,7 +171,9 @@ async def test_one_error_of_the_store_at_any_call_costs_a_task_nothing(at: When)
         return store.reached.is_set()
 
     await until_none_is_met(run)
-    assert met >= {"create", "claim", "append_events", "finish", "resume", "followup", "changes", "wait"}
+    # Each run has an order of its own: which call is the n-th is chance, so those that it has left out are met now.
+    for name in {"create", "claim", "append_events", "finish", "resume", "followup", "changes", "wait"} - met:
+        assert await run(1, [name]), f"no run calls {name}"
 
 
 @pytest.mark.parametrize("name", ["claim", "finish", "reap", "changes", "wait"])

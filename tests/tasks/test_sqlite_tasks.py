@@ -429,6 +429,27 @@ async def test_sessions_checkpoints_and_tasks_live_in_one_file(path: Path) -> No
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+async def test_the_tables_of_checkpoints_are_made_before_any_run(store: SQLiteTaskStore, path: Path) -> None:
+    async with store.checkpointer(), store.checkpointer():
+        with closing(sqlite3.connect(path)) as db:
+            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert {"checkpoints", "writes"} <= names
+
+
+async def test_tables_of_checkpoints_that_cannot_be_made_are_an_error(
+    store: SQLiteTaskStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "_PATIENCE", 0.0)
+    await store.changes(None)  # the store's own tables are made, and it reads: that is not what fails
+    with closing(sqlite3.connect(path, isolation_level=None)) as rival:
+        rival.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match=r"cannot use '.*tasks\.db' as a task store: database is locked"):
+            async with store.checkpointer():
+                raise AssertionError
+    async with store.checkpointer() as saver:
+        assert saver.is_setup
+
+
 async def test_checkpoints_need_an_extra(store: SQLiteTaskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiosqlite", None)
     with pytest.raises(MissingExtra, match=r'pip install "langwire\[sqlite\]"'):

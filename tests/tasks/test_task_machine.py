@@ -156,7 +156,8 @@ class Model:
         if not back:
             parked = tuple(id for ids in ending.parked.values() for id in ids)
             job.parked, job.waits = parked, self.open(parked)
-            job.asks, job.answers = [asked.id for asked in ending.interrupts], []
+            job.asks = [asked.id for asked in ending.interrupts]
+            job.answers = job.answers if ending.state == "queued" and not parked else []
         job.due = self.clock.now + int(ending.delay * 1000) if ending.delay else 0
         job.counted = back or bool(ending.parked and ending.state == "queued")
         self.to(job, ending.state)
@@ -175,6 +176,19 @@ class Model:
                 if job.state != "ongoing":
                     self.to(job, "cancelled")
                 job.cancel = True
+
+    def may_begin_again(self, job: Job) -> bool:
+        """Say whether a job that has ended may be told more: delegated work keeps to the limits of its root."""
+        root_id = job.spec.root_id
+        active = sum(other.spec.root_id == root_id and other.state not in TERMINAL for other in self.jobs.values())
+        return root_id == job.spec.id or active < LIMITS.max_active
+
+    def purge(self) -> set[str]:
+        alive = {job.spec.root_id for job in self.jobs.values() if job.state not in TERMINAL}
+        gone = {id for id, job in self.jobs.items() if job.spec.root_id not in alive}
+        for id in gone:
+            del self.jobs[id]
+        return gone
 
     def again(self, job: Job) -> None:
         job.first, job.counted, job.cancel, job.due = job.attempt + 1, False, False, 0
@@ -285,12 +299,14 @@ class TaskMachine(RuleBasedStateMachine):
         """I13: limits hold in the move that makes a child. A known key makes nothing."""
         model, self.count = self.model, self.count + 1
         parent = self.job(above).spec if above is not None and model.jobs else None
+        id = f"t{self.count % 7}.{self.count}"  # no order that is also that of their numbers
+        own_root = id if self.count % 3 == 0 else f"root {self.count % 2}"
         spec = Spec(
-            id=f"t{self.count % 7}.{self.count}",  # no order that is also that of their numbers
+            id=id,
             kind="handler" if kind == "handler" and parent is None else "agent",
             name="h" if kind == "handler" and parent is None else name,
             prompt=f"do {key}",
-            root_id=parent.root_id if parent else f"root {self.count % 2}",
+            root_id=parent.root_id if parent else own_root,
             parent_id=parent.id if parent else None,
             ancestors=(*parent.ancestors, parent.id) if parent else (),
             call_key=key,
@@ -354,8 +370,13 @@ class TaskMachine(RuleBasedStateMachine):
     def followup(self, pick: int, state: TaskState, id: str) -> None:
         """I3, I7."""
         job = self.of(state, pick)
-        taken = self.do(lambda store: store.followup(job.spec.id, id, "and this"))
         fits = job.spec.kind == "agent" and (job.state in TERMINAL or not job.cancel)
+        new = fits and id not in job.inbox and job.state in TERMINAL
+        if new and not self.model.may_begin_again(job):
+            error = self.refused(TaskRefused, lambda store: store.followup(job.spec.id, id, "and this"))
+            assert error.code == "active"
+            return
+        taken = self.do(lambda store: store.followup(job.spec.id, id, "and this"))
         assert taken == (fits or id in job.inbox)
         if fits and id not in job.inbox:
             job.inbox.append(id)
@@ -372,6 +393,13 @@ class TaskMachine(RuleBasedStateMachine):
             assert self.do(lambda store: store.delete(job.spec.id)) is False
         else:
             self.refused(IllegalMove, lambda store: store.delete(job.spec.id))
+
+    @has_jobs
+    @rule()
+    def purge(self) -> None:
+        """I13, I14: what lies below a root that goes on is not forgotten."""
+        gone = self.do(lambda store: store.purge(-1_000_000.0))
+        assert set(gone) == self.model.purge()
 
     # -------------------------------------------------------------- what workers do
 

@@ -137,6 +137,8 @@ LIARS: list[tuple[type[MemoryTaskStore], str]] = [
     (Generous, "a_root_has_so_many_tasks_in_all"),
     (Generous, "all_below_a_root_spend_from_one_purse"),
     (Generous, "a_limit_holds_for_many_who_delegate_at_once"),
+    (Generous, "who_begins_again_below_a_root_keeps_to_its_limits"),
+    (Generous, "a_root_that_is_tried_again_has_its_seconds_again"),
     (Generous, "so_many_of_a_name_are_ongoing_at_once"),
     (Generous, "so_many_below_a_root_are_ongoing_at_once"),
     (Fenceless, "only_who_has_the_task_writes_its_events"),
@@ -150,6 +152,7 @@ LIARS: list[tuple[type[MemoryTaskStore], str]] = [
     (Counting, "a_poison_task_ends_as_failed"),
     (Hasty, "who_waits_for_news_is_woken"),
     (Hasty, "tasks_that_ended_long_ago_are_forgotten"),
+    (Hasty, "a_task_is_not_forgotten_before_those_below_it"),
 ]
 
 
@@ -166,6 +169,8 @@ def test_the_contract_finds_a_store_that_breaks_it(liar: type[MemoryTaskStore], 
 # ------------------------------------------------------------------ two processes
 
 RACERS = 2
+RACES = 3
+"""A racer that is slow to start may find nothing left: one race out of these is enough."""
 WORKERS = 4
 TASKS = 500
 
@@ -177,7 +182,12 @@ async def fill(path: Path) -> None:
 
 def test_of_two_processes_one_gets_each_task(tmp_path: Path) -> None:
     """I1, I2, I3: none is claimed twice and none is lost, as the history of its fences shows."""
-    path = tmp_path / "tasks.db"
+    raced = [race(tmp_path / f"{number}.db") for number in range(RACES)]
+    assert any(raced), "both had some: it was a race"
+
+
+def race(path: Path) -> bool:
+    """Let racers do all tasks of a new file, and check the history; return whether each of them had some."""
     asyncio.run(fill(path))
     script = str(Path(__file__).with_name("race_worker.py"))
     racers = [
@@ -197,14 +207,16 @@ def test_of_two_processes_one_gets_each_task(tmp_path: Path) -> None:
         racer.stdin.write("go\n")
         racer.stdin.flush()
     fences: dict[str, list[int]] = {}
+    raced = True
     for racer in racers:
         lines = racer.communicate(timeout=90)[0].splitlines()
         assert racer.returncode == 0
-        assert lines  # both had some: it was a race
+        raced = raced and bool(lines)
         for id, fence, attempt, _ in map(json.loads, lines):
             fences.setdefault(id, []).append(fence)
             assert attempt == 1
     asyncio.run(check_history(path, fences))
+    return raced
 
 
 async def check_history(path: Path, fences: dict[str, list[int]]) -> None:

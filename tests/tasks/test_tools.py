@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -157,6 +157,8 @@ def graph(script: Sequence[Any], *more: BaseTool) -> Any:
 
 
 HELLO = {"messages": [HumanMessage("hello")]}
+WAIT = {"type": "tool_call", "id": "w", "name": "wait_for_tasks"}
+NO_SUCH = "No such task: '{}'. Use ids that start_async_task has given you."
 
 
 def answers_in(state: Any) -> list[str]:
@@ -374,8 +376,14 @@ async def test_foreign_tasks_are_neither_waited_for_nor_listed_nor_built_upon() 
     child, sibling = await started(origin), await started(origin)
     own = desk.of(await desk.claimed(child))
     grandchild = await started(own)
-    told = await ask(own, "wait_for_tasks", task_ids=[grandchild, sibling, child, origin.task.id])
-    assert told.startswith(f"No such task: '{sibling}', '{child}', '{origin.task.id}'.")
+    waits = waiting(grandchild, sibling, child, origin.task.id)
+    (question,) = (await waits.ainvoke(HELLO, config(own)))["__interrupt__"]
+    assert question.value == wait_value([grandchild])
+    (told,) = answers_in(await waits.ainvoke(Command(resume={question.id: None}), config(own)))
+    assert told == (
+        f"No such task: '{sibling}', '{child}', '{origin.task.id}'. Use ids that start_async_task has given you.\n\n"
+        f"Task {grandchild}: queued."
+    )
     assert "No such task" in await ask(own, "start_async_task", description="x", after=[sibling])
     assert id_in(await ask(own, "list_async_tasks")) == grandchild
     assert await ask(desk.chat(), "list_async_tasks") == "There are no tasks."
@@ -612,40 +620,63 @@ async def test_a_task_that_waits_parks_and_gets_all_results_when_it_wakes() -> N
     assert answer == f"Task {first} (a): done.\nResult:\none\n\nTask {second} (b): failed: it is cloudy."
 
 
-async def test_tasks_that_have_all_ended_are_told_without_parking() -> None:
+async def test_a_task_asks_to_wait_even_where_there_is_nothing_to_wait_for() -> None:
+    """Whether it asks depends on nothing that may be otherwise when its node runs again."""
     desk = Desk()
     origin = await desk.running()
     child = await started(origin)
     await desk.end(child, result="one")
-    state = await waiting(child).ainvoke(HELLO, config(origin))
-    assert "__interrupt__" not in state
-    assert "Result:\none" in answers_in(state)[0]
+    for ids, waited in (([child], [child]), (["never"], [])):
+        made = waiting(*ids)
+        (question,) = (await made.ainvoke(HELLO, config(origin)))["__interrupt__"]
+        assert question.value == wait_value(waited)
+        (told,) = answers_in(await made.ainvoke(Command(resume={question.id: None}), config(origin)))
+        assert told == (f"Task {child}: done.\nResult:\none" if waited else NO_SUCH.format("never"))
 
 
-async def test_a_run_that_wakes_never_takes_its_wake_for_the_answer_to_another_question() -> None:
-    """T-11: in a node by hand the next question of the message would get it, and pay."""
+async def test_a_task_whose_store_fails_asks_to_wait_all_the_same() -> None:
+    """I10: and looks again when it goes on at once."""
     desk = Desk()
     origin = await desk.running()
-    assert origin.task is not None
     child = await started(origin)
+    kept, desk.store = desk.store, Broken()
+    for store, told in ((kept, f"Task {child}: queued."), (Broken(), tools._UNREACHABLE)):
+        made = waiting(child)
+        desk.store = Broken()
+        (question,) = (await made.ainvoke(HELLO, config(origin)))["__interrupt__"]
+        assert question.value == wait_value([])
+        desk.store = store
+        assert answers_in(await made.ainvoke(Command(resume={question.id: None}), config(origin))) == [told]
 
-    @tool
-    async def pay_then(amount: int) -> str:
-        """Pay, when a person says so, after everything else."""
-        if not (await desk.get(child)).ended:
-            await asyncio.Event().wait()
-        return f"paid {amount}" if interrupt(f"pay {amount}?") else "not paid"
 
-    wait = tool_call("wait_for_tasks", {"task_ids": [child]}, id="w")
-    made = graph([tool_calls(wait, tool_call("pay_then", {"amount": 3}, id="p")), "done"], pay_then)
-    state = await made.ainvoke(HELLO, config(origin))
-    (question,) = state["__interrupt__"]
-    assert question.value == wait_value([child])
+@pytest.mark.parametrize("meanwhile", ["nothing", "deleted", "the store fails"])
+async def test_the_answer_to_the_next_question_of_a_node_stays_its_own(meanwhile: str) -> None:
+    """T-11: its node has waited before, and runs again as the question of a person is answered."""
+    desk = Desk()
+    origin = await desk.running()
+    child = await started(origin)
+    said: list[Any] = []
+
+    async def deploy(state: MessagesState, config: RunnableConfig) -> Any:
+        await TOOLS["wait_for_tasks"].ainvoke(WAIT | {"args": {"task_ids": [child]}}, config)
+        said.append(interrupt("deploy?"))
+        said.append(interrupt("really?"))
+        return {}
+
+    made = StateGraph(MessagesState).add_node("deploy", deploy).add_edge(START, "deploy")
+    made = made.compile(checkpointer=InMemorySaver())
+    (wait,) = (await made.ainvoke(HELLO, config(origin)))["__interrupt__"]
+    assert wait.value == wait_value([child])
     await desk.end(child)
-    await desk.end(origin.task.id, "queued", parked={question.id: (child,)}, counted=True)
-    woken = desk.of(await desk.claimed(origin.task.id))
-    state = await made.ainvoke(Command(resume={question.id: True}), config(woken))
-    assert [asked.value for asked in state["__interrupt__"]] == ["pay 3?"]
+    (first,) = (await made.ainvoke(Command(resume={wait.id: None}), config(origin)))["__interrupt__"]
+    if meanwhile == "deleted":
+        await desk.delete(child)
+    if meanwhile == "the store fails":
+        desk.store = Broken()
+    (second,) = (await made.ainvoke(Command(resume={first.id: False}), config(origin)))["__interrupt__"]
+    assert (first.value, second.value) == ("deploy?", "really?")
+    await made.ainvoke(Command(resume={second.id: "no"}), config(origin))
+    assert said == [False, False, "no"]
 
 
 async def test_a_conversation_is_told_at_once_how_its_tasks_stand() -> None:
@@ -848,6 +879,83 @@ async def test_a_parent_that_waits_leaves_its_worker_to_its_children_and_a_perso
     assert [child.result for child in children] == ["answer to part 0", "paid 3", "answer to part 2"]
     for child in children:
         assert f"Task {child.id} ({child.spec.prompt}): done.\nResult:\n{child.result}" in parent.result
+
+
+REFUSED = {"value": False, "decisions": [{"type": "reject", "message": "no"}]}
+
+
+def dangerous(shape: str, said: list[bool]) -> BaseTool:
+    """A tool that asks a person, with a plain question or for a decision, after what it has to look up first."""
+
+    @tool
+    async def danger() -> str:
+        """Delete something, once a person has allowed it."""
+        for _ in range(200):
+            await asyncio.sleep(0)
+        if shape == "value":
+            said.append(interrupt("really delete?"))
+        else:
+            asked = {"action_requests": [{"name": "danger", "args": {}}], "review_configs": []}
+            said.append(interrupt(asked)["decisions"][0]["type"] == "approve")
+        return "deleted" if said[-1] else "kept"
+
+    return danger
+
+
+async def refuse(runner: TaskRunner, id: str) -> Task:
+    """Say no to all that a task asks, until it has ended."""
+    while not (task := await runner.wait(id, timeout=30)).ended:
+        answers = {asked.id: REFUSED["decisions"] if asked.actions else False for asked in task.interrupts}
+        assert await runner.resume(id, answers)
+    return task
+
+
+@pytest.mark.parametrize("shape", ["value", "decisions"])
+@pytest.mark.parametrize("order", [1, -1], ids=["the wait first", "the question first"])
+async def test_a_no_to_a_question_beside_a_wait_arrives_as_no(shape: str, order: int) -> None:
+    """T-11: a node by hand runs both calls of a message, and again when either has its answer."""
+    said: list[bool] = []
+
+    def start(messages: list[BaseMessage]) -> Any:
+        return tool_call("start_async_task", {"description": "child"}) if messages[0].text == "lead" else "one"
+
+    def both(messages: list[BaseMessage]) -> Any:
+        calls = [tool_call("wait_for_tasks", {"task_ids": [id_in(messages[-1].text)]}, id="w"), tool_call("danger")]
+        return tool_calls(*calls[::order])
+
+    made = graph([start, both, lambda messages: "\n".join(answers_in({"messages": messages}))], dangerous(shape, said))
+    async with TaskRunner({"main": made}) as runner:
+        task = await refuse(runner, await runner.enqueue("lead"))
+    assert said == [False]
+    assert "\nkept" in task.result
+    assert "done.\nResult:\none" in task.result
+
+
+async def test_a_node_that_waits_and_then_asks_gets_a_no_as_no() -> None:
+    """T-11; also when what it waits for has been deleted by the time that a person says it."""
+
+    async def start(state: MessagesState, config: RunnableConfig) -> Any:
+        if state["messages"][0].text == "child":
+            return {"messages": [AIMessage("one")]}
+        call = {"type": "tool_call", "name": "start_async_task", "id": "1", "args": {"description": "child"}}
+        return {"messages": [await TOOLS["start_async_task"].ainvoke(call, config)]}
+
+    async def deploy(state: MessagesState, config: RunnableConfig) -> Any:
+        if state["messages"][0].text == "child":
+            return {}
+        id = id_in(state["messages"][-1].text)
+        await TOOLS["wait_for_tasks"].ainvoke(WAIT | {"args": {"task_ids": [id]}}, config)
+        return {"messages": [AIMessage(f"a person said {interrupt('deploy?')!r}")]}
+
+    builder = StateGraph(MessagesState).add_node("start", start).add_node("deploy", deploy)
+    made = builder.add_edge(START, "start").add_edge("start", "deploy").compile()
+    async with TaskRunner({"main": made}) as runner:
+        id = await runner.enqueue("lead")
+        task = await runner.wait(id, timeout=30)
+        assert [asked.value for asked in task.interrupts] == ["deploy?"]
+        (child,) = await runner.children(id)
+        assert await runner.delete(child.id)
+        assert (await refuse(runner, id)).result == "a person said False"
 
 
 async def test_copies_that_all_delegate_to_more_copies_come_to_an_end() -> None:

@@ -64,7 +64,7 @@ class AgentAttempt(Attempt):
             self._turn.stop(reason or None)
 
     async def _body(self) -> Ending:
-        step = self._next or await self._look()
+        step = self._next or await self.preparing(self._look())
         while self.stopped is None:
             if isinstance(step, Finished):
                 return self._done(await self._answer_kept(), len(self.task.inbox))
@@ -108,7 +108,7 @@ class AgentAttempt(Attempt):
         }
         match step:
             case Send():
-                text = message.text if step.index else (await self._bench.rendered(self.task))[0]
+                text = message.text if step.index else (await self.preparing(self._bench.rendered(self.task)))[0]
                 said, fresh = [{"role": "user", "content": text, "id": message.id}], self._fresh and self._turn is None
                 turn = await self._session.submit(said, fresh=fresh, **options)
             case Answer():

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import random
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from uuid import uuid4
 
 from msgspec.structs import replace
@@ -40,6 +40,13 @@ _LONGEST_WAIT = 2.0
 _AGAIN = 1.0
 """Seconds until a task is tried again that could not be begun."""
 _OVER = ("deadline", "the time for this task and those around it is over")
+_SPENT = ("tokens", "the tokens of this task and those around it are used up")
+
+T = TypeVar("T")
+
+
+class NotBegun(Exception):
+    """The store failed before the work itself began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +100,7 @@ class Attempt(ABC):
         self._gave_up.set()
 
     def _over_budget(self) -> None:
-        self.stop("over_budget", "the tokens of this task and those around it are used up")
+        self.stop("over_budget", _SPENT[1])
 
     @abstractmethod
     def _interrupt(self, reason: str) -> None:
@@ -108,11 +115,11 @@ class Attempt(ABC):
     async def run(self) -> None:
         """Do the work, and let go of the task. Raises nothing but a cancel of the whole program."""
         while True:
-            ending = await self._worked()
-            self.settled = await self._settle(ending)
-            if self.settled is None or self.settled.state != "ongoing" or self.settled.fence != self.task.fence:
+            settled = await self._settle(await self._worked())
+            if settled is None or settled.state != "ongoing" or settled.fence != self.task.fence:
+                self.settled = settled
                 return
-            self.task = self.settled  # something was said to it meanwhile: it goes on under the same lease
+            self.task = settled  # something was said to it meanwhile: it goes on under the same lease
 
     async def _worked(self) -> Ending:
         deadline = self.task.spec.limits.deadline_ms
@@ -121,12 +128,28 @@ class Attempt(ABC):
         if deadline is not None and now_ms() >= deadline:
             return self._failed(*_OVER)
         try:
+            if not await self.preparing(self._may_spend()):
+                return self._failed(*_SPENT)
             return await self._body()
-        except StoreError as error:  # before the body began: nothing has happened
-            self._report("could not be begun, and is given back", error, logging.WARNING)
+        except NotBegun as error:
+            self._report("could not be begun, and is given back", error.__cause__ or error, logging.WARNING)
             return self._given_back(_AGAIN)
         except Exception as error:
             return self._raised(error)
+
+    async def _may_spend(self) -> bool:
+        """Return whether the tasks around this one have tokens left. Asked with a batch that was made long ago."""
+        task = self.task
+        if task.spec.limits.max_tokens is None:
+            return True
+        return await self._bench.store.append_events(task.id, task.fence, 0, ())
+
+    async def preparing(self, work: Awaitable[T]) -> T:
+        """Do what comes before the work itself. When the store fails there, nothing has happened yet: `NotBegun`."""
+        try:
+            return await work
+        except (StoreError, LeaseLost) as error:
+            raise NotBegun from error
 
     def _remaining(self) -> float | None:
         """Return how many seconds are left to this attempt; None for any number."""
@@ -196,19 +219,20 @@ class Attempt(ABC):
         return None
 
     async def _written(self, ending: Ending, events: Sequence[Event]) -> Task:
-        failed = 0
+        failed, unkept = 0, False
         while True:
             try:
                 return await self._bench.store.finish(self.task.id, self.task.fence, ending, events)
             except StoreError as error:
                 failed += 1
                 await self._patience(failed, error)
-            except UnknownTask:
-                raise
-            except UsageError as error:  # the task must not be lost because of what it came to
+            except UsageError as error:
+                if unkept or isinstance(error, UnknownTask):
+                    raise
+                # The task must not be lost because of what it came to.
                 self._report("came to what its record cannot keep", error, logging.ERROR)
-                unkept = self._failed("unkept", "what the task came to cannot be kept in its record")
-                ending, events = replace(unkept, usage=ending.usage, batch=ending.batch), []
+                unkept, events = True, ()
+                ending = self._failed("unkept", "what the task came to cannot be kept in its record")
 
     async def _artifacts(self) -> tuple[str, ...]:
         try:

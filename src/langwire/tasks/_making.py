@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from langwire.errors import KeyTaken, TaskRefused, UsageError
 from langwire.tasks._moves import dependency_failed, known, move, stamped, told_of_itself
-from langwire.tasks._tables import Tables
+from langwire.tasks._tables import Tables, Totals
 from langwire.tasks.task import InboxMessage, Spec, Task
 
 
@@ -105,8 +105,6 @@ def _check_limits(tables: Tables, spec: Spec) -> None:
     """Raise `TaskRefused` for a task that goes beyond its limits."""
     _check_parent(tables, spec)
     limits, totals = spec.limits, tables.totals(spec.root_id)
-    if limits.deadline_ms is not None and tables.now >= limits.deadline_ms:
-        raise TaskRefused("the time for this work is over: finish with what you have", code="deadline")
     if spec.name not in limits.agents:
         names = ", ".join(sorted(limits.agents)) or "none"
         raise TaskRefused(f"there is no {spec.name!r} to delegate to: expected one of {names}", code="agent")
@@ -116,6 +114,14 @@ def _check_limits(tables: Tables, spec: Spec) -> None:
     if totals.total >= limits.max_total:
         text = f"this work has had all of its {limits.max_total} tasks: do the rest yourself"
         raise TaskRefused(text, code="total")
+    check_room(tables, spec, totals)
+
+
+def check_room(tables: Tables, spec: Spec, totals: Totals) -> None:
+    """Raise `TaskRefused` when no more may be done at present below a task's root, for which `totals` stand."""
+    limits = spec.limits
+    if limits.deadline_ms is not None and tables.now >= limits.deadline_ms:
+        raise TaskRefused("the time for this work is over: finish with what you have", code="deadline")
     if totals.active >= limits.max_active:
         text = f"{totals.active} tasks of this work have not ended: wait for some of them first, or do it yourself"
         raise TaskRefused(text, code="active")

@@ -7,13 +7,15 @@ that fails for a while costs a run nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 
 from msgspec.structs import replace
 
-from langwire.errors import LeaseLost, StoreError, UsageError
+from langwire.errors import LeaseLost, StoreError, UnknownTask, UsageError
 from langwire.events import Event, ReasoningDelta, TextDelta, TokenUsage, ToolCallDelta, Usage
+from langwire.sessions.summary import report
 from langwire.tasks.store import TaskStore
 from langwire.tasks.task import Task
 
@@ -55,8 +57,8 @@ class Recorder:
         """Take in an event; it is written soon."""
         self._told.append(event)
         if isinstance(event, Usage):
-            self._input_tokens += event.input_tokens
-            self._output_tokens += event.output_tokens
+            self._input_tokens += max(0, event.input_tokens)
+            self._output_tokens += max(0, event.output_tokens)
         self._soon()
 
     async def rest(self) -> tuple[list[Event], TokenUsage | None]:
@@ -83,8 +85,10 @@ class Recorder:
             if not await self._append(events, usage):
                 self._over_budget()
             self._pause = max(_PAUSE, _SHARE * (monotonic() - began))
-        except (LeaseLost, UsageError):  # the last write of the attempt meets the same, and says so
+        except (LeaseLost, UnknownTask):  # the last write of the attempt meets the same, and says so
             self._lost = True
+        except UsageError as error:
+            report(f"task {self._task.id} told what its record cannot keep", error, logging.ERROR, None)
         self._writing = None
         if self._told:
             self._soon()

@@ -23,10 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, TypeAlias
 
+from langwire.core.codec import encode, jsonable
 from langwire.core.interrupts import BREAKPOINT, breakpoint_interrupt
-from langwire.events import Interrupt
+from langwire.events import Custom, Interrupt
 from langwire.sessions.session import SessionState
 from langwire.tasks.context import waits_in
 from langwire.tasks.task import InboxMessage, TaskAnswer
@@ -95,13 +97,15 @@ def next_step(
     if state is None:
         return Send(0)
     index = _index_of(state, inbox)
-    given = {answer.interrupt_id: answer.value for answer in answers}
+    asked = {question.id: digest(question) for question in state.interrupts}
+    given = {answer.interrupt_id: answer.value for answer in answers if _fits(answer, asked)}
     if state.interrupts:
         waited = parked or {}
         left = {question.id: waits_in(question.value) for question in state.interrupts if question.id not in given}
         if any(ids is None or waited.get(id) != ids for id, ids in left.items()):
             return Pause(state.interrupts)
-        waits = dict.fromkeys(left, True)  # a wait is over when its task may be claimed again
+        # A wait is over when its task may be claimed again. Its answer is nothing that could be taken for a yes.
+        waits = dict.fromkeys(left)
         open = {question.id for question in state.interrupts}
         return Answer(index, {**{id: value for id, value in given.items() if id in open}, **waits})
     if tuple(state.next) == (_START,):
@@ -112,6 +116,15 @@ def next_step(
     if state.next or state.unstarted or state.pending:
         return GoOn(index)
     return Send(index + 1) if index + 1 < len(inbox) else Finished()
+
+
+def digest(question: Interrupt) -> str:
+    """Return what tells a question from another one that LangGraph gives the same id: 1.1 does, within one node."""
+    return blake2b(encode(Custom(data=jsonable(question.value))), digest_size=16).hexdigest()
+
+
+def _fits(answer: TaskAnswer, asked: Mapping[str, str]) -> bool:
+    return answer.asked is None or answer.asked == asked.get(answer.interrupt_id, answer.asked)
 
 
 def breakpoint_answer(answers: Sequence[TaskAnswer]) -> str | None:

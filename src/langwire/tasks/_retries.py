@@ -28,8 +28,9 @@ def stored_retry(given: RetryPolicy | Retry | None) -> Retry:
         )
     if not isinstance(given, Retry):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"retry came as a {type(given).__name__}: expected a RetryPolicy of LangGraph, or a Retry")
-    times = (given.initial_interval, given.backoff_factor, given.max_interval, given.jitter)
-    if given.max_attempts < 1 or not all(0 <= time < 1e9 for time in times):
+    times: tuple[Any, ...] = (given.initial_interval, given.backoff_factor, given.max_interval, given.jitter)
+    numbers = type(given.max_attempts) is int and all(isinstance(time, int | float) for time in times)
+    if not numbers or given.max_attempts < 1 or not all(0 <= time < 1e9 for time in times):
         raise UsageError(f"retry came as {given!r:.200}: expected one attempt or more, and times of 0 or more")
     return given
 

@@ -191,6 +191,7 @@ def _milliseconds(seconds: float) -> int:
 def _spec(spec: Spec) -> Spec:
     if max(abs(spec.priority), abs(spec.not_before_ms)) > _MOST:
         raise UsageError(f"a priority or a time came that is not between -2**53 and 2**53: {spec.id!a:.80}")
+    _milliseconds(spec.limits.max_seconds or 0.0)
     return kept(spec, Spec)
 
 

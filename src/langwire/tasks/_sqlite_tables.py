@@ -128,7 +128,8 @@ _EXPIRED = "SELECT id FROM langwire_tasks WHERE worker IS NOT NULL AND until_ms 
 _ASKED_TO_STOP = "SELECT id, cancel FROM langwire_tasks WHERE worker = ? AND cancel IS NOT NULL"
 _ENTRIES = "SELECT seq, at_ms, event FROM langwire_task_events WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 _LEAVES = (
-    "SELECT id FROM langwire_tasks t WHERE ended_ms < ? AND NOT EXISTS"
+    "SELECT id FROM langwire_tasks t WHERE ended_ms < ? AND root_id NOT IN"
+    " (SELECT root_id FROM langwire_tasks WHERE state IN ('queued', 'ongoing', 'review_needed')) AND NOT EXISTS"
     " (SELECT 1 FROM langwire_task_ancestors a WHERE a.ancestor_id = t.id) ORDER BY ended_ms LIMIT ?"
 )
 

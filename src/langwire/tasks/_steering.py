@@ -8,9 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from langwire.errors import IllegalMove
+from langwire.tasks._making import check_room
 from langwire.tasks._moves import known, move, open_ones, stamped
 from langwire.tasks._tables import Tables
-from langwire.tasks.task import InboxMessage, Task, TaskAnswer
+from langwire.tasks.task import InboxMessage, Spec, Task, TaskAnswer
 
 
 def request_cancel(tables: Tables, task_id: str, reason: str) -> Task:
@@ -61,7 +62,7 @@ def retry(tables: Tables, task_id: str) -> bool:
     task = known(tables, task_id)
     if task.state not in ("failed", "cancelled"):
         return False
-    _try_again(tables, task)
+    _try_again(tables, task, _with_new_time(tables, task.spec))
     return True
 
 
@@ -74,18 +75,29 @@ def followup(tables: Tables, task_id: str, message_id: str, text: str) -> bool:
         return False
     inbox = (*task.inbox, InboxMessage(id=message_id, text=text, at_ms=tables.now))
     if task.ended:
-        _try_again(tables, task, inbox=inbox)
+        spec = _with_new_time(tables, task.spec)
+        if spec.root_id != spec.id and spec.plan is None:
+            check_room(tables, spec, tables.totals(spec.root_id))
+        _try_again(tables, task, spec, inbox=inbox)
     else:
         tables.update(task, stamped(tables, task, inbox=inbox))
     return True
 
 
-def _try_again(tables: Tables, task: Task, **changes: Any) -> None:
+def _with_new_time(tables: Tables, spec: Spec) -> Spec:
+    """Return what a task is, with seconds that count from now; a child has those of its parent, whose work is over."""
+    limits = spec.limits
+    if spec.parent_id is not None or limits.max_seconds is None:
+        return spec
+    return replace(spec, limits=replace(limits, deadline_ms=tables.now + int(limits.max_seconds * 1000)))
+
+
+def _try_again(tables: Tables, task: Task, spec: Spec, **changes: Any) -> None:
     """Queue a task that has ended, as the first attempt of a new series."""
     anew = {"result": None, "error": None, "cancel": None, "ended_ms": None, "counted": False, "not_before_ms": 0}
     # It waits for those that were tried again too; what else became of them does not hold up who asks for it now.
     waits_for = open_ones(tables, task.spec.after)
-    move(tables, task, "queued", first_attempt=task.attempt + 1, waits_for=waits_for, **anew, **changes)
+    move(tables, task, "queued", spec=spec, first_attempt=task.attempt + 1, waits_for=waits_for, **anew, **changes)
 
 
 def delete(tables: Tables, task_id: str) -> bool:
@@ -100,7 +112,10 @@ def delete(tables: Tables, task_id: str) -> bool:
 
 
 def purge(tables: Tables, age_ms: int, limit: int) -> tuple[str, ...]:
-    """Forget tasks that ended so long ago and have nothing below them, which may free those above them."""
+    """Forget tasks that ended so long ago, whose roots are at an end and which have nothing below them.
+
+    That may free those above them.
+    """
     gone: list[str] = []
     while len(gone) < limit and (found := tables.leaves(tables.now - age_ms, limit - len(gone))):
         for id in found:

@@ -139,7 +139,10 @@ class Tables(Protocol):
         ...
 
     def leaves(self, before_ms: int, limit: int) -> Sequence[str]:
-        """Return the ids of tasks that ended before a time and have nothing below them, in the order of the ids."""
+        """Return the ids of tasks that ended before a time and have nothing below them, in the order of the ids.
+
+        None of a root some of whose tasks have not ended.
+        """
         ...
 
 

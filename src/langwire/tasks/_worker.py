@@ -67,6 +67,8 @@ class Worker:
         self._working: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._closing = False
+        self._mark: int | None = None
+        """Up to which the news of the store have been heard."""
         self._claiming = asyncio.create_task(self._supervised("claims", self._claim), name="claims of tasks")
         loops = {
             "hints": self._hear_hints,
@@ -107,13 +109,10 @@ class Worker:
             try:
                 await loop()
             except Exception as error:
-                failed = 0 if monotonic() - began > _PAUSES[-1] else failed
                 self._report(f"the loop of a task worker that is for {name} failed, and is begun anew", error)
-                await self._pause(_PAUSES[min(failed, len(_PAUSES) - 1)])
-                failed += 1
-
-    async def _pause(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+            failed = 0 if monotonic() - began > _PAUSES[-1] else failed
+            await asyncio.sleep(_PAUSES[min(failed, len(_PAUSES) - 1)])
+            failed += 1
 
     async def _claim(self) -> None:
         terms = self._terms
@@ -124,7 +123,10 @@ class Worker:
             if free > 0 and bodies:
                 claimed = await terms.store.claim(terms.worker, bodies, limit=free, lease=terms.lease, caps=terms.caps)
             for task in claimed:
-                self._begin(task)
+                try:
+                    self._begin(task)
+                except Exception as error:  # the others of the batch are begun all the same
+                    self._report(f"task {task.id} cannot be begun: its lease will run out", error)
             if not self._closing:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_POLL):
@@ -136,19 +138,16 @@ class Worker:
 
     async def _hear_news(self) -> None:
         store = self._terms.store
-        mark, _ = await store.changes(None)
-        for task_id in list(self._attempts):  # what was written while nobody listened
-            task = await store.get(task_id)
-            if task is not None:
-                self._heard(task)
         while True:
-            last, changed = await store.changes(mark)
+            if self._mark is None:
+                self._mark, _ = await store.changes(None)
+            last, changed = await store.changes(self._mark)
             for task in changed:
                 self._heard(task)
-            if last == mark:
-                await store.wait(mark, _LOOK)
+            if last == self._mark:
+                await store.wait(last, _LOOK)
             else:
-                mark = last
+                self._mark = last
                 await asyncio.sleep(_GATHER)
 
     def _heard(self, task: Task) -> None:
@@ -159,10 +158,10 @@ class Worker:
             attempt.stop("cancelled", task.cancel)
         if task.state == "queued":
             later = (task.not_before_ms - now_ms()) / 1000
-            if later > 0:
-                asyncio.get_running_loop().call_later(later, self._wake.set)
-            else:
+            if later <= 0:
                 self._wake.set()
+            elif later < _POLL:  # else it is found by looking
+                asyncio.get_running_loop().call_later(later, self._wake.set)
         self._terms.changed(task)
 
     async def _prolong(self) -> None:
@@ -179,6 +178,9 @@ class Worker:
             attempt.beat = sent
             if id in lost and attempt.settled is None:
                 attempt.stop("lost", "its lease was taken back")
+        for id, reason in (await terms.store.cancel_requests(terms.worker)).items():
+            if id in held:  # heard by the news before, as a rule
+                held[id].stop("cancelled", reason)
 
     async def _watch(self) -> None:
         """Stop what has no lease any more as far as one can know: somebody else may be at it."""

@@ -105,8 +105,10 @@ def _let_go(tables: Tables, task: Task, ending: Ending, changes: dict[str, Any])
         return move(tables, task, "cancelled", **changes)
     if ending.state == "queued" and ending.counted and not ending.parked:
         return move(tables, task, "queued", counted=True, not_before_ms=_later(tables, ending), **changes)
+    again = ending.state == "queued" and not ending.parked
     changes |= {
-        "answers": (),
+        # The graph may not have taken them in: the node that asked failed after it was answered, and asks again.
+        "answers": task.answers if again else (),
         "interrupts": ending.interrupts,
         "parked": ending.parked,
         "waits_for": open_ones(tables, [id for ids in ending.parked.values() for id in ids]),

@@ -14,6 +14,7 @@ from langwire.core.interrupts import BREAKPOINT, resume_map
 from langwire.errors import InvalidDecision, UnknownTask, UsageError
 from langwire.events import Custom, Entry, Interrupt
 from langwire.sessions._answers import decisions_of
+from langwire.tasks._recovery import digest
 from langwire.tasks.states import TERMINAL, TaskState
 from langwire.tasks.store import TaskStore
 from langwire.tasks.task import ANY, Task, TaskAnswer, TaskPage, TaskQuery
@@ -21,6 +22,8 @@ from langwire.tasks.task import ANY, Task, TaskAnswer, TaskPage, TaskQuery
 _LOOK = 5.0
 """Seconds after which a reader looks again by itself, should the store not have woken it."""
 _PAGE = 500
+MAX_TEXT = 1_000_000
+"""How many characters may be said to an agent at once: a prompt, or a followup."""
 
 
 class TaskClient:
@@ -121,7 +124,8 @@ class TaskClient:
             while left:
                 await self.store.wait(mark, _LOOK)
                 mark, changed = await self.store.changes(mark)
-                for task in changed:
+                # News without a change may be that one of them was deleted.
+                for task in changed or [await self.get(id) for id in left]:
                     if task.id in found:
                         found[task.id] = task
                         (left.discard if task.at_rest else left.add)(task.id)
@@ -166,7 +170,13 @@ class TaskClient:
         if MASK.encode() in encode(Custom(data=values)):
             raise InvalidDecision(f"an answer holds {MASK!r}, and the tool would get that: give the value itself")
         given = [
-            TaskAnswer(interrupt_id=id, value=value, decisions=decisions_of(value), decided_by=decided_by)
+            TaskAnswer(
+                interrupt_id=id,
+                asked=digest(open[id]),
+                value=value,
+                decisions=decisions_of(value),
+                decided_by=decided_by,
+            )
             for id, value in values.items()
         ]
         try:
@@ -184,20 +194,30 @@ class TaskClient:
         """Say something more to an agent's task; return whether it was taken.
 
         While the task runs, it comes after the present turn; one that has ended begins a new attempt. A `message_id`
-        that it knows changes nothing. Raises `UsageError` for a blank message.
+        that it knows changes nothing. Raises `UsageError` for a message that is blank or too long, and `TaskRefused`
+        when a task that has ended would begin again beyond the limits of those around it.
         """
-        if not message.strip():
+        if not isinstance(message, str) or not message.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError("a blank followup came: say something to the task")
+        check_size(message)
         return await self.store.followup(task_id, message_id or f"{task_id}:{uuid4().hex}", message)
 
     # -------------------------------------------------------------- forgetting
 
     async def delete(self, task_id: str) -> bool:
-        """Forget a task that has ended; False when there is none. Raises `IllegalMove` while it has not ended."""
+        """Forget the record of a task that has ended; False when there is none. Raises `IllegalMove` for any other.
+
+        Its checkpoints and its files are a runner's to forget.
+        """
         return await self.store.delete(task_id)
 
     async def purge(self, older_than: float) -> Sequence[str]:
-        """Forget tasks that ended more than `older_than` seconds ago, the lowest first; return their ids."""
+        """Forget the records of tasks that ended more than `older_than` seconds ago; return their ids.
+
+        What stands below a root of which something is alive stays.
+        """
+        if not older_than >= 0:
+            raise UsageError(f"older_than came as {older_than!r:.80}: expected seconds, 0 or more")
         gone: list[str] = []
         while ids := await self.store.purge(older_than):
             gone += ids
@@ -212,6 +232,12 @@ class TaskClient:
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+
+def check_size(text: str) -> None:
+    """Raise `UsageError` for a text that is too long to be said to an agent."""
+    if len(text) > MAX_TEXT:
+        raise UsageError(f"a text of {len(text)} characters came: expected {MAX_TEXT} at most")
 
 
 def _values(open: Mapping[str, Interrupt], answers: Mapping[str, Any]) -> dict[str, Any]:

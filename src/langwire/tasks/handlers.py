@@ -37,6 +37,16 @@ Async functions can be cancelled; a sync one runs in a thread, and is only waite
 """
 
 
+class HandlerExited(Exception):
+    """A handler has tried to end the program."""
+
+
+def is_async(handler: Handler) -> bool:
+    """Whether a handler is awaited: an async function, or an object that is called like one."""
+    called = getattr(handler, "__call__", None)  # noqa: B004 - what it is called with, not whether it can be
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
+
+
 class HandlerAttempt(Attempt):
     """An attempt whose body is a handler."""
 
@@ -46,11 +56,11 @@ class HandlerAttempt(Attempt):
         self._running: asyncio.Task[Any] | None = None
 
     def _interrupt(self, reason: str) -> None:
-        if self._running is not None and inspect.iscoroutinefunction(self._handler):
+        if self._running is not None and is_async(self._handler):
             self._running.cancel(reason)
 
     async def _body(self) -> Ending:
-        _, args = await self._bench.rendered(self.task)
+        _, args = await self.preparing(self._bench.rendered(self.task))
         if self.stopped is not None:
             return self._stopped_ending()
         work = self._running = asyncio.create_task(self._call(args), name=f"handler of task {self.task.id}")
@@ -72,9 +82,12 @@ class HandlerAttempt(Attempt):
 
     async def _call(self, args: Mapping[str, Any]) -> Any:
         context = HandlerContext(self.task, self.task.attempt, self._emitter(asyncio.get_running_loop()))
-        if inspect.iscoroutinefunction(self._handler):
-            return await self._handler(context, **args)
-        return await asyncio.to_thread(self._handler, context, **args)
+        try:
+            if is_async(self._handler):
+                return await self._handler(context, **args)
+            return await asyncio.to_thread(self._handler, context, **args)
+        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # they would end the loop, and all tasks in it
+            raise HandlerExited(f"the handler raised {type(error).__name__}") from error
 
     def _emitter(self, loop: asyncio.AbstractEventLoop) -> Callable[[Event], None]:
         redactor = self._bench.redactor

@@ -212,8 +212,10 @@ class _MemoryTables:
         return [read(self._rows[id].text) for _, id in order[first : first + limit]]
 
     def leaves(self, before_ms: int, limit: int) -> Sequence[str]:
-        ended = ((id, row.task.ended_ms) for id, row in self._rows.items())
-        old = (id for id, at_ms in ended if at_ms is not None and at_ms < before_ms and not self._ids("ancestor", id))
+        tasks = [row.task for row in self._rows.values()]
+        alive = {task.spec.root_id for task in tasks if not task.ended}
+        over = (task for task in tasks if task.ended_ms is not None and task.ended_ms < before_ms)
+        old = (task.id for task in over if task.spec.root_id not in alive and not self._ids("ancestor", task.id))
         return sorted(islice(old, limit))
 
     def _found(self, query: TaskQuery) -> Iterator[_Row]:

@@ -24,8 +24,9 @@ class TaskPolicy:
 
     `max_depth` counts the generations below a root, `max_children` all the children of one task, `max_active` the tasks
     of a root that have not ended, `max_total` all its tasks. `max_tokens` is what these may spend together and
-    `max_seconds` how long they may take, from the root's first moment on; None for as much as they like. `on_cancel`
-    says what becomes of the children of a task that is cancelled: `cancel` or `abandon` them.
+    `max_seconds` how long they may take, from the root's first moment on; None for as much as they like. A root that
+    has ended and is tried again or told more has as many seconds again; in a conversation each task that it starts has
+    its own. `on_cancel` says what becomes of the children of a task that is cancelled: `cancel` or `abandon` them.
 
     `delegates` names, for each registered agent, the others that it may delegate to. An agent may always delegate to a
     copy of itself, and to no other that is not named there: so a child has no tools that its parent has not, unless
@@ -83,6 +84,7 @@ class TaskPolicy:
             max_total=self.max_total,
             max_tokens=self.max_tokens,
             deadline_ms=deadline,
+            max_seconds=self.max_seconds,
             agents=self.allowed(agent),
         )
         return own if parent is None else _within(own, parent.spec.limits)
@@ -96,6 +98,7 @@ def _within(own: Limits, above: Limits) -> Limits:
         max_total=min(own.max_total, above.max_total),
         max_tokens=_stricter(own.max_tokens, above.max_tokens),
         deadline_ms=_stricter(own.deadline_ms, above.deadline_ms),
+        max_seconds=_stricter(own.max_seconds, above.max_seconds),
         agents=tuple(name for name in own.agents if name in above.agents),
     )
 

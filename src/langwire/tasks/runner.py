@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 from uuid import uuid4
 
 from msgspec.structs import replace
 
+from langwire.core._guards import is_mapping
 from langwire.core.redaction import Redactor
-from langwire.errors import InvalidPlan, LogClosed, SessionsClosed, UnknownThread, UsageError
+from langwire.errors import InvalidPlan, LogClosed, SessionsClosed, UnknownThread, UnsupportedGraph, UsageError
 from langwire.events import Event, TaskUpdate
 from langwire.sessions.adapter import SessionAdapter
 from langwire.sessions.graph import Graph, is_remote, keeping_threads, outlives_the_program, refuse_what_is_no_graph
@@ -23,14 +26,15 @@ from langwire.tasks._agent_body import AgentAttempt
 from langwire.tasks._attempt import Attempt, Bench
 from langwire.tasks._retries import own_retry, stored_retry, worth_retrying
 from langwire.tasks._worker import Terms, Worker
-from langwire.tasks.client import TaskClient
+from langwire.tasks.client import TaskClient, check_size
 from langwire.tasks.context import CONFIG_KEY, Origin
 from langwire.tasks.dispatcher import InProcessDispatcher
 from langwire.tasks.handlers import HandlerAttempt
 from langwire.tasks.memory_store import MemoryTaskStore
 from langwire.tasks.plans import PlanRun, rendered
 from langwire.tasks.policy import TaskPolicy
-from langwire.tasks.task import BodyKind, Caps, OnFailed, Retry, Spec, Task, TaskQuery
+from langwire.tasks.states import TaskState
+from langwire.tasks.task import BodyKind, Caps, OnCancel, OnFailed, Retry, Spec, Task, TaskQuery
 
 if TYPE_CHECKING:
     from langgraph.types import RetryPolicy
@@ -50,6 +54,14 @@ a loss: the same tool call would have another key then, and start a second task.
 
 _TITLE = 80
 """How long a title gets that is made of a prompt, in characters."""
+
+
+@dataclass(slots=True)
+class _Push:
+    """What tells a conversation of a task, and what it was told last."""
+
+    push: Callable[[TaskUpdate], object]
+    told: tuple[TaskState, int] | None = None
 
 
 class TaskRunner(TaskClient):
@@ -91,10 +103,10 @@ class TaskRunner(TaskClient):
         sweep: float = 5.0,
     ) -> None:
         super().__init__(store if store is not None else MemoryTaskStore())
-        for graph in agents.values():
-            refuse_what_is_no_graph(graph)
         caps = dict(per_agent or {})
-        _check_numbers(lease=lease, sweep=sweep, timeout=timeout)
+        _check_bodies(agents, handlers or {})
+        _check_numbers(lease=lease, sweep=sweep)
+        _check_numbers(timeout=timeout, optional=True)
         _check_counts(concurrency=concurrency, per_root=per_root, **{f"per_agent {k!r}": n for k, n in caps.items()})
         self.agents: Mapping[str, Graph] = dict(agents)
         """The agents by name; the first one is the default."""
@@ -120,7 +132,7 @@ class TaskRunner(TaskClient):
         self._worker: Worker | None = None
         self._held: AsyncExitStack | None = None
         self._adapters: dict[str, SessionAdapter] = {}
-        self._pushes: dict[str, Callable[[TaskUpdate], object]] = {}
+        self._pushes: dict[str, _Push] = {}
         """What tells a conversation here of the tasks that it has started, by their ids."""
 
     def _new_terms(self, concurrency: int, caps: Caps, lease: float, sweep: float) -> Terms:
@@ -145,38 +157,44 @@ class TaskRunner(TaskClient):
         """Begin to work. Raises `StoreError` for a store that cannot be used, `MissingExtra` without its extra."""
         if self._held is not None:
             raise UsageError("this runner works already: start it once, or use it with `async with`")
-        held = AsyncExitStack()
         await self.store.changes(None)  # says what is wrong with the store before LangGraph does
-        lasting = {name: outlives_the_program(graph) for name, graph in self.agents.items()}
-        saver = None if all(lasting.values()) else await held.enter_async_context(self.store.checkpointer())
-        for name, graph in self.agents.items():
-            self._adapters[name] = SessionAdapter(
-                graph if lasting[name] else keeping_threads(graph, saver),
-                # The tasks' own store keeps what matters: how a run ended, and which questions were answered.
-                MemorySessionStore(),
-                redactor=self._redactor,
-                middleware=self._middleware,
-                config=self._config,
-            )
-        self._held = held
-        self._worker = Worker(self._terms)
+        async with self._store_and_dispatcher() as held:
+            lasting = {name: outlives_the_program(graph) for name, graph in self.agents.items()}
+            saver = None if all(lasting.values()) else await held.enter_async_context(self.store.checkpointer())
+            for name, graph in self.agents.items():
+                adapter = self._new_adapter(graph if lasting[name] else keeping_threads(graph, saver))
+                self._adapters[name] = await held.enter_async_context(adapter)
+            self._worker = Worker(self._terms)
+            self._held = held.pop_all()
+
+    def _new_adapter(self, graph: Graph) -> SessionAdapter:
+        return SessionAdapter(
+            graph,
+            # The tasks' own store keeps what matters: how a run ended, and which questions were answered.
+            MemorySessionStore(),
+            redactor=self._redactor,
+            middleware=self._middleware,
+            config=self._config,
+        )
 
     async def shutdown(self, grace: float = 5.0) -> None:
         """Stop all runs here, give their leases back, and let go of the store. Their tasks go on where they stopped.
 
         Code that has not stopped within `grace` seconds keeps its task: another worker gets it when the lease is over.
         """
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            await worker.stop(grace)
-        for adapter in self._adapters.values():
-            await adapter.close()
-        self._adapters.clear()
         held, self._held = self._held, None
-        if held is not None:
-            await held.aclose()
-        await self._dispatcher.close()
-        await self.store.close()
+        async with held or self._store_and_dispatcher():
+            if self._worker is not None:
+                await self._worker.stop(grace)
+        self._worker = None
+        self._adapters.clear()
+        self._pushes.clear()
+
+    def _store_and_dispatcher(self) -> AsyncExitStack:
+        held = AsyncExitStack()
+        held.push_async_callback(self.store.close)
+        held.push_async_callback(self._dispatcher.close)
+        return held
 
     async def close(self) -> None:
         """Shut down."""
@@ -227,28 +245,29 @@ class TaskRunner(TaskClient):
         Raises `UsageError` for a blank prompt and for what nobody has registered, `KeyTaken` for a key that belongs to
         another request, and `UnknownTask` for an id in `after` that is no task's.
         """
-        _check_numbers(timeout=timeout)
+        _check_numbers(timeout=timeout, optional=True)
+        _check_asked(title, principal, priority, after, on_failed, policy)
         kind, name = self._body_of(prompt, agent, handler, args)
         within = self.policy if policy is None else self.policy.narrowed(policy)
-        id = uuid4().hex
+        id, not_before_ms = uuid4().hex, _moment(not_before)
         spec = Spec(
             id=id,
             kind=kind,
             name=name,
             prompt=prompt or "",
             args=dict(args or {}) if handler is not None else None,
-            title=_title(title or prompt or name),
+            title=self._title(title or prompt or name),
             root_id=id,
             principal=principal,
-            call_key=None if idempotency_key is None else f"key:{principal or ''}:{idempotency_key}",
+            call_key=None if idempotency_key is None else f"key:{json.dumps([principal, idempotency_key])}",
             priority=priority,
-            not_before_ms=_moment(not_before),
+            not_before_ms=not_before_ms,
             after=tuple(after),
             on_failed=on_failed,
             on_cancel=within.on_cancel,
             retry=own_retry(retry) or self._retry,
             timeout=self._timeout if timeout is None else timeout,
-            limits=within.limits(name, now_ms=now_ms(), parent=None),
+            limits=within.limits(name, now_ms=max(now_ms(), not_before_ms), parent=None),
         )
         (task,) = await self._made([spec])
         return task.id
@@ -275,28 +294,33 @@ class TaskRunner(TaskClient):
             id=uuid4().hex,
             name=name,
             prompt=_said(prompt),
-            title=_title(title or prompt),
+            title=self._title(title or prompt),
             parent_id=parent.id if parent is not None else None,
             root_id=origin.root_id,
             ancestors=(*parent.spec.ancestors, parent.id) if parent is not None else (),
             principal=origin.principal,
             call_key=call_key,
             after=tuple(after),
-            on_cancel=self.policy.on_cancel,
-            retry=self._retry,
-            timeout=self._timeout,
+            on_cancel=self._on_cancel(parent),
+            retry=parent.spec.retry if parent is not None else self._retry,
+            timeout=parent.spec.timeout if parent is not None else self._timeout,
             limits=limits,
         )
-        if origin.push is not None:
-            self._pushes[spec.id] = origin.push
+        if origin.push is not None and self._worker is not None:
+            self._pushes[spec.id] = _Push(origin.push)
         try:
             (task,) = await self._made([spec], limited=True)
         except BaseException:
             self._pushes.pop(spec.id, None)
             raise
-        if task.id != spec.id:
+        if task.id != spec.id:  # it was known
             self._pushes.pop(spec.id, None)
         return task
+
+    def _on_cancel(self, parent: Task | None) -> OnCancel:
+        """Return what a new child does to its own children: as its parent, or stricter."""
+        strict = self.policy.on_cancel == "cancel" or (parent is not None and parent.spec.on_cancel == "cancel")
+        return "cancel" if strict else "abandon"
 
     async def run_plan(
         self,
@@ -335,6 +359,10 @@ class TaskRunner(TaskClient):
                 await self.retry(task_id)
                 del left[task_id]
 
+    def _title(self, text: str) -> str:
+        title = (text.strip().splitlines() or [""])[0][:_TITLE]
+        return title if self._redactor is None else self._redactor.redact(title)[0]
+
     async def _made(self, specs: Sequence[Spec], *, limited: bool = False) -> tuple[Task, ...]:
         tasks = await self.store.create(specs, limited=limited)
         for task in tasks:
@@ -367,6 +395,32 @@ class TaskRunner(TaskClient):
     def _check_agent(self, name: str) -> None:
         if name not in self.agents:
             raise UsageError(_unknown("agent", name, self.agents))
+
+    # -------------------------------------------------------------- forgetting
+
+    async def delete(self, task_id: str) -> bool:
+        """Forget a task that has ended, with its checkpoints and files; False when there is none.
+
+        Raises `IllegalMove` for a task that has not ended. Checkpoints go while the runner works.
+        """
+        deleted = await super().delete(task_id)
+        if deleted:
+            await self._forget(task_id)
+        return deleted
+
+    async def purge(self, older_than: float) -> Sequence[str]:
+        """Forget tasks that ended more than `older_than` seconds ago, as `delete` does; return their ids."""
+        gone = await super().purge(older_than)
+        for task_id in gone:
+            await self._forget(task_id)
+        return gone
+
+    async def _forget(self, task_id: str) -> None:
+        for adapter in self._adapters.values():
+            with suppress(UnknownThread, UnsupportedGraph):
+                await adapter.delete(task_id)
+        if self.artifacts is not None:
+            await asyncio.to_thread(self.artifacts.delete, task_id)
 
     # -------------------------------------------------------------- what a worker asks
 
@@ -408,12 +462,16 @@ class TaskRunner(TaskClient):
             await adapter.forget(task.id)
 
     def _changed(self, task: Task) -> None:
-        push = self._pushes.pop(task.id, None) if task.ended else self._pushes.get(task.id)
-        if push is None:
+        """Tell the conversation that has started a task of each change of its state, once."""
+        push = self._pushes.get(task.id)
+        if push is None or push.told == (task.state, task.attempt):
             return
+        push.told = task.state, task.attempt
         try:
-            push(TaskUpdate(task_id=task.id, state=task.state, attempt=task.attempt, title=task.title or None))
+            push.push(TaskUpdate(task_id=task.id, state=task.state, attempt=task.attempt, title=task.title or None))
         except (SessionsClosed, LogClosed, UnknownThread):  # the conversation is over, and its tasks go on
+            self._pushes.pop(task.id)
+        if task.ended:
             self._pushes.pop(task.id, None)
 
     async def _artifact_names(self, task_id: str) -> Sequence[str]:
@@ -427,6 +485,9 @@ class TaskRunner(TaskClient):
             return task.spec.prompt, task.spec.args or {}
         names = {id: name for name, id in plan.tasks.items()}
         page = await self.store.list(TaskQuery(ids=tuple(names)), limit=max(1, len(names)))
+        for one in page.tasks:
+            if one.state != "done" and task.spec.on_failed == "cancel":  # it was tried again, and failed again
+                raise InvalidPlan(f"step {plan.name!r} waits for {names[one.id]!r}, which is {one.state}")
         prompt, args = rendered(task, {names[one.id]: one for one in page.tasks}, self.secrets)
         if task.spec.kind == "agent" and not prompt.strip():
             raise InvalidPlan(f"the prompt of step {plan.name!r} is blank, with what the steps before it have come to")
@@ -440,14 +501,45 @@ class TaskRunner(TaskClient):
         return {CONFIG_KEY: origin}
 
 
-def _check_numbers(**given: float | None) -> None:
-    for name, number in given.items():
-        if number is not None and (isinstance(number, bool) or not 0 < number < 1e9):
-            raise UsageError(f"{name} came as {number!r:.80}: expected a number above 0")
+def _check_bodies(agents: Any, handlers: Any) -> None:
+    if not is_mapping(agents) or not is_mapping(handlers):
+        raise UsageError("agents or handlers came as something else: expected dicts of names and what they stand for")
+    for graph in agents.values():
+        refuse_what_is_no_graph(graph)
+    for name, handler in handlers.items():
+        if not callable(handler):
+            raise UsageError(f"handler {name!r:.80} came as a {type(handler).__name__}: expected a function")
+    for name in (*agents, *handlers):
+        if not str(name).strip() or type(name) is not str:
+            raise UsageError(f"{name!r:.80} came as the name of an agent or a handler: expected text that is not blank")
 
 
-def _check_counts(**given: int | None) -> None:
+def _check_numbers(*, optional: bool = False, **given: Any) -> None:
     for name, number in given.items():
+        if optional and number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0.001 <= number < 1e9:
+            raise UsageError(f"{name} came as {number!r:.80}: expected seconds, 0.001 or more")
+
+
+def _check_asked(title: Any, principal: Any, priority: Any, after: Any, on_failed: Any, policy: Any) -> None:
+    for name, given in (("title", title), ("principal", principal)):
+        if given is not None and (not isinstance(given, str) or not given):
+            raise UsageError(f"{name} came as {given!r:.80}: expected text that is not empty, or None")
+    if type(priority) is not int:
+        raise UsageError(f"priority came as {priority!r:.80}: expected a whole number")
+    if isinstance(after, str) or not all(isinstance(id, str) for id in after):
+        raise UsageError(f"after came as {after!r:.80}: expected a list of task ids")
+    if on_failed not in get_args(OnFailed):
+        raise UsageError(f"on_failed came as {on_failed!r:.80}: expected one of {', '.join(get_args(OnFailed))}")
+    if policy is not None and not isinstance(policy, TaskPolicy):
+        raise UsageError(f"policy came as a {type(policy).__name__}: expected a TaskPolicy")
+
+
+def _check_counts(*, concurrency: Any, **given: Any) -> None:
+    if concurrency is None:
+        raise UsageError("concurrency came as None: expected a whole number, 1 or more")
+    for name, number in {"concurrency": concurrency, **given}.items():
         if number is not None and (type(number) is not int or not 0 < number < 10**9):
             raise UsageError(f"{name} came as {number!r:.80}: expected a whole number, 1 or more")
 
@@ -461,11 +553,8 @@ def _redactor(given: Redactor | None, secrets: Mapping[str, str]) -> Redactor | 
 def _said(prompt: str | None) -> str:
     if not isinstance(prompt, str) or not prompt.strip():
         raise UsageError("a blank prompt came: say what the task is")
+    check_size(prompt)
     return prompt
-
-
-def _title(text: str) -> str:
-    return (text.strip().splitlines() or [""])[0][:_TITLE]
 
 
 def _moment(given: datetime | float | None) -> int:

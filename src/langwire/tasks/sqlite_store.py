@@ -71,7 +71,15 @@ class SQLiteTaskStore(RuledStore):
             raise MissingExtra('checkpoints in a file need an extra: pip install "langwire[sqlite]"') from error
         await self.changes(None)  # says what is wrong with the file before LangGraph does
         async with aiosqlite.connect(self._file.path, timeout=_PATIENCE) as db:
-            yield AsyncSqliteSaver(db)
+            saver = AsyncSqliteSaver(db)
+            try:
+                # Its writes wait for no disk: they stand before the tasks' own in the same journal, and are on the disk
+                # with the next of these. A power cut may take a run back to a checkpoint, but no move of a task.
+                await db.execute("PRAGMA synchronous = NORMAL")
+                await saver.setup()  # here, so that no run of a worker finds itself making tables
+            except sqlite3.Error as error:
+                raise self._file.trouble(error) from error
+            yield saver
 
     async def close(self) -> None:
         # Shielded: a close that is cancelled closes all the same.

@@ -65,14 +65,22 @@ class TaskStore(Protocol):
         ...
 
     async def retry(self, task_id: str) -> bool:
-        """Queue a task that failed or was cancelled for a new attempt; False in any other state."""
+        """Queue a task that failed or was cancelled for a new attempt; False in any other state.
+
+        Where its limits have `max_seconds` and it has no parent, its deadline is so many seconds from now. A child's
+        stays: its parent's work is over then.
+        """
         ...
 
     async def followup(self, task_id: str, message_id: str, text: str) -> bool:
         """Say something to an agent's task; return whether it was taken. A known `message_id` changes nothing.
 
-        An ongoing, queued or paused one finds it in its inbox; one that has ended is queued for a new attempt. False
-        for a handler's task, and for one that is being cancelled.
+        An ongoing, queued or paused one finds it in its inbox; one that has ended is queued for a new attempt, with
+        a new deadline as after a retry. False for a handler's task, and for one that is being cancelled.
+
+        One that has ended and stands below a root (neither a root itself nor a step of a plan) is work that delegation
+        adds: `TaskRefused` is raised as `create` does, for active tasks of the root, tokens spent below it, and the
+        deadline, with a text of which a model can tell what to do instead.
         """
         ...
 
@@ -117,6 +125,9 @@ class TaskStore(Protocol):
         One that was asked to stop, and is put back or would ask a person, is cancelled. Whoever waits for a task that
         has ended is let go, or cancelled (`Spec.on_failed`); who is parked is always let go, and does not wait for a
         task that is unknown. The same call made again changes nothing. Raises `LeaseLost`.
+
+        Its `answers` stay when it is put back with nothing parked: an approval is not asked for again because the node
+        that was given it failed. They are gone when it parks, asks a person, or ends.
         """
         ...
 
@@ -164,7 +175,11 @@ class TaskStore(Protocol):
         ...
 
     async def purge(self, older_than: float, limit: int = 1000) -> tuple[str, ...]:
-        """Forget tasks that ended more than `older_than` seconds ago, with none below them left; return their ids."""
+        """Forget tasks that ended more than `older_than` seconds ago, with none below them left; return their ids.
+
+        Those of a root some of whose tasks have not ended stay: a parent that goes on must find the children that it
+        started, and the steps of a plan those that they build on.
+        """
         ...
 
     def checkpointer(self) -> AbstractAsyncContextManager[Any]:

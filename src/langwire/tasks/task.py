@@ -46,8 +46,9 @@ class Limits(Record, frozen=True, kw_only=True):
 
     `max_depth` counts the generations below a root, `max_children` all the children of one task, `max_active` the tasks
     of a root that have not ended and `max_total` all its tasks. `max_tokens` is what all tasks of a root may spend
-    together. `deadline_ms` (Unix milliseconds by the store's clock) is when its time is over. `agents` are the
-    registered names that may be delegated to.
+    together. `deadline_ms` (Unix milliseconds by the store's clock) is when its time is over, and `max_seconds` how
+    many seconds it has from then on when a task that has ended, and no parent, is tried again or told more. `agents`
+    are the registered names that may be delegated to.
     """
 
     max_depth: int = 3
@@ -56,13 +57,18 @@ class Limits(Record, frozen=True, kw_only=True):
     max_total: int = 256
     max_tokens: int | None = None
     deadline_ms: int | None = None
+    max_seconds: float | None = None
     agents: tuple[str, ...] = ()
 
 
 class TaskAnswer(Record, frozen=True, kw_only=True):
-    """A person's answer to one interrupt: `value` is what goes into LangGraph's resume map. `at_ms` is the store's."""
+    """A person's answer to one interrupt: `value` is what goes into LangGraph's resume map. `at_ms` is the store's.
+
+    `asked` tells the question that was answered from others under the same id.
+    """
 
     interrupt_id: Id
+    asked: str | None = None
     value: Any = None
     decisions: tuple[str, ...] = ()
     decided_by: str | None = None
@@ -87,7 +93,9 @@ class PlanStep(Record, frozen=True, kw_only=True):
 
 
 class Spec(Record, frozen=True, kw_only=True):
-    """What does not change in a task's life. Made by a runner; `id` is unguessable, and the thread its agent runs on.
+    """What does not change in a task's life, but for its deadline.
+
+    Made by a runner; `id` is unguessable, and the thread that its agent runs on.
 
     `kind` and `name` say what runs: a registered agent, with `prompt`, or a registered handler, with `args`. `root_id`
     is the id of the first task above it, or names what the first one was started from (`thread:<thread id>` for a
@@ -132,10 +140,11 @@ class Task(Record, frozen=True, kw_only=True):
     the lease while it is ongoing. `counted` says that the next claim is no new attempt. `change` rises, over all tasks
     of a store, whenever one changes. `events` is the number of the last event.
 
-    `interrupts` are the questions that wait for a person, `answers` what has been answered and no worker has brought
-    to the graph yet. `parked` maps the interrupts by which the run waits for other tasks to their ids. `waits_for` are
-    those tasks that have not ended, of `after` and `parked`. `inbox` is what was said to it, of which the first `taken`
-    have been worked through. `cancel` is why it was asked to stop, empty text for no reason, None if nobody did.
+    `interrupts` are the questions that wait for a person, `answers` what has been answered and no run has come to
+    an end with yet. `parked` maps the interrupts by which the run waits for other tasks to their ids. `waits_for`
+    are those tasks that have not ended, of `after` and `parked`. `inbox` is what was said to it, of which the first
+    `taken` have been worked through. `cancel` is why it was asked to stop, empty text for no reason, None if nobody
+    did.
     """
 
     spec: Spec

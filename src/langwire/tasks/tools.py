@@ -178,18 +178,16 @@ async def wait_for_tasks(
     """
     origin = _here(config)
     ids = _ids(task_ids)
-    own = origin.task
-    if own is None:
-        tasks = await _tasks(origin, ids)
-        told = _all_told(tasks)
-        if all(task.ended for task in tasks):
-            return told
-        return f"{told}\n\nThis conversation is not held up until they end: end your turn, and look when you are asked."
-    # A run that has parked here takes its answer, however the tasks stand by now: else the next question of the same
-    # node would get it.
-    if tuple(ids) in own.parked.values() or not all(task.ended for task in await _tasks(origin, ids)):
-        interrupt(wait_value(ids))
-    return _all_told(await _tasks(origin, ids))
+    if origin.task is not None:
+        # LangGraph hands answers to a node by the order in which it asks, each time that it runs. So this asks always,
+        # whatever has become of the tasks: left out once, its place would be that of the next question, and a person's
+        # answer would go to another question than theirs. What wakes it says nothing.
+        interrupt(wait_value(await _to_wait_for(origin, ids)))
+    tasks, unknown = await _looked_up(origin, ids)
+    told = _all_told(tasks, unknown)
+    if origin.task is not None or all(task.ended for task in tasks):
+        return told
+    return f"{told}\n\nThis conversation is not held up until they end: end your turn, and look when you are asked."
 
 
 async def write_artifact(
@@ -254,11 +252,24 @@ def _ids(given: Sequence[str]) -> list[str]:
 
 async def _tasks(origin: Origin, ids: Iterable[str]) -> list[Task]:
     """Return tasks; one that belongs to somebody else is answered like one that never was."""
-    found = [await _found(origin, id) for id in ids]
-    unknown = [id for id, task in zip(ids, found, strict=True) if task is None]
+    tasks, unknown = await _looked_up(origin, ids)
     if unknown:
-        raise _Said(f"No such task: {', '.join(map(_quoted, unknown))}. Use ids that start_async_task has given you.")
-    return [task for task in found if task is not None]
+        raise _Said(_no_such(unknown))
+    return tasks
+
+
+async def _looked_up(origin: Origin, ids: Iterable[str]) -> tuple[list[Task], list[str]]:
+    """Return the tasks of some ids, and the ids that are no task's, or somebody else's."""
+    found = {id: await _found(origin, id) for id in ids}
+    return [task for task in found.values() if task is not None], [id for id, task in found.items() if task is None]
+
+
+async def _to_wait_for(origin: Origin, ids: Iterable[str]) -> list[str]:
+    """Return those tasks for which a run may wait; none where the store fails, and whoever waits looks again."""
+    try:
+        return [task.id for task in (await _looked_up(origin, ids))[0]]
+    except StoreError:
+        return []
 
 
 async def _found(origin: Origin, id: str) -> Task | None:
@@ -346,9 +357,13 @@ def _told(task: Task, room: int, offset: int = 0) -> str:
     return "\n".join(told)
 
 
-def _all_told(tasks: Sequence[Task]) -> str:
-    room = min(MAX_RESULT, MAX_RESULTS // len(tasks))
-    return "\n\n".join(_told(task, room) for task in tasks)
+def _no_such(unknown: Iterable[str]) -> str:
+    return f"No such task: {', '.join(map(_quoted, unknown))}. Use ids that start_async_task has given you."
+
+
+def _all_told(tasks: Sequence[Task], unknown: Sequence[str]) -> str:
+    room = min(MAX_RESULT, MAX_RESULTS // (len(tasks) + len(unknown)))
+    return "\n\n".join([_no_such(unknown)] * bool(unknown) + [_told(task, room) for task in tasks])
 
 
 def _cut(text: str, offset: int, room: int, tool: str) -> str:

@@ -374,11 +374,32 @@ class Reading(TaskSuite):
         clock.now += 10_000
         expect((await store.purge(5.0), len(await states(store))), ((), 3))
         await finish(store, low)
+        expect((await store.purge(5.0), len(await states(store))), ((), 3))
         clock.now += 10_000
         gone: list[str] = []
         while some := await store.purge(5.0):
             gone += some
         expect((sorted(gone), await states(store)), (["low", "mid", "root"], NOTHING))
+
+    @case
+    async def test_nothing_is_forgotten_below_a_root_that_goes_on(self, store: TaskStore, clock: Clock) -> None:
+        """W27: a parent whose tool node is replayed finds its child, and the steps of a plan what they build on."""
+        parent = await started(store, "p")
+        begun = child("c", parent, call_key="p/call")
+        await made(store, begun)
+        await store.create([spec("first", root_id="plan:1"), spec("then", root_id="plan:1", after=("first",))])
+        running = await claims(store)
+        for id in ("c", "first"):
+            await finish(store, running[id])
+        await ended(store, "over", root_id="plan:2")
+        clock.now += 10_000
+        expect(await store.purge(5.0), ("over",))
+        expect((await made(store, begun)).state, "done")
+        await finish(store, parent)
+        await finish(store, await known(store, "then"), "failed")
+        expect(set(await store.purge(5.0)), {"c", "first"})
+        clock.now += 10_000
+        expect(set(await store.purge(5.0)), {"p", "then"})
 
     @case
     async def test_so_many_are_forgotten_at_once(self, store: TaskStore, clock: Clock) -> None:

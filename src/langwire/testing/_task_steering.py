@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from msgspec.structs import replace
 
-from langwire.errors import UnknownTask
+from langwire.errors import TaskRefused, UnknownTask
+from langwire.events import ErrorInfo, TokenUsage
 from langwire.tasks.store import TaskStore
-from langwire.tasks.task import Limits, Task
+from langwire.tasks.task import Limits, PlanStep, Task
 from langwire.testing._task_suite import (
     NOTHING,
     TaskSuite,
@@ -25,6 +27,7 @@ from langwire.testing._task_suite import (
     paused,
     question,
     raises,
+    resumed,
     said,
     spec,
     started,
@@ -34,6 +37,13 @@ from langwire.testing._task_suite import (
 from langwire.testing.stores import Clock, expect, refused
 
 OPEN = Limits(agents=("a", "b"))
+
+
+async def refused_for(store: TaskStore, code: str, id: str) -> None:
+    """See that a task does not begin again for a limit, and that nothing has changed."""
+    before = await everything(store)
+    error = await raises(TaskRefused, store.followup(id, "one more", "and this"))
+    expect((error.code, await everything(store)), (code, before))
 
 
 class Steering(TaskSuite):
@@ -201,6 +211,33 @@ class Steering(TaskSuite):
         expect([given.interrupt_id for given in given_back.answers], ["q"])
 
     @case
+    async def test_an_answer_is_kept_while_a_failed_attempt_is_made_again(self, store: TaskStore, clock: Clock) -> None:
+        """T-8: an approval is not asked for again because the node that it was given to failed."""
+        await paused(store, "q")
+        await store.resume("t", [answer("q")])
+        for _ in range(2):
+            task = await finish(store, (await claims(store))["t"], "queued", error=ErrorInfo(code="Boom", message=""))
+            expect([given.interrupt_id for given in task.answers], ["q"])
+        running = (await claims(store))["t"]
+        expect(([given.interrupt_id for given in running.answers], running.attempt), (["q"], 3))
+
+    @case
+    async def test_an_answer_is_gone_when_a_task_parks_asks_or_ends(self, store: TaskStore, clock: Clock) -> None:
+        """W7."""
+        endings: list[dict[str, Any]] = [
+            {"state": "queued", "parked": {"w": ("other",)}},
+            {"state": "review_needed", "interrupts": (question("r"),)},
+            {"state": "failed"},
+            {"state": "cancelled"},
+            {"state": "done"},
+        ]
+        await started(store, "other")
+        for number, how in enumerate(endings):
+            await paused(store, "q", id=f"t{number}")
+            task = await finish(store, await resumed(store, f"t{number}"), **how)
+            expect((task.state, task.answers), (how["state"], ()))
+
+    @case
     async def test_a_question_is_answered_once(self, store: TaskStore, clock: Clock) -> None:
         """F-T2, W7, I6."""
         await paused(store, "q", "r")
@@ -325,6 +362,35 @@ class Steering(TaskSuite):
         await ended(store, "t", "failed")
         expect(sorted(await asyncio.gather(*(store.retry("t") for _ in range(10)))), [False] * 9 + [True])
 
+    @case
+    async def test_a_root_that_is_tried_again_has_its_seconds_again(self, store: TaskStore, clock: Clock) -> None:
+        """Whether they are over or not, in a conversation too, and at each time anew."""
+        limits = Limits(deadline_ms=clock.now + 1500, max_seconds=1.5, max_active=1, agents=("a",))
+        for id, root_id in (("t", "t"), ("chat", "thread:1")):
+            await ended(store, id, "failed", root_id=root_id, limits=limits)
+        for passed in (1000, 5000):
+            clock.now += passed
+            for id in ("t", "chat"):
+                expect((await store.retry(id)) if passed == 1000 else (await store.followup(id, "m", "more")), True)
+                task = await known(store, id)
+                expect(task.spec.limits, replace(limits, deadline_ms=clock.now + 1500))
+                await finish(store, (await claims(store))[id], "failed")
+
+    @case
+    async def test_what_is_below_keeps_its_deadline_and_who_has_no_seconds_too(
+        self, store: TaskStore, clock: Clock
+    ) -> None:
+        """Its parent's work is over then."""
+        limits = Limits(deadline_ms=clock.now + 1500, max_seconds=1.5, agents=("a",))
+        parent = await started(store, "p")
+        await made(store, child("c", parent, limits=limits))
+        await finish(store, (await claims(store))["c"], "failed")
+        await ended(store, "t", "failed", limits=replace(limits, max_seconds=None))
+        deadline, clock.now = clock.now + 1500, clock.now + 1000
+        for id in ("c", "t"):
+            expect(await store.retry(id), True)
+            expect((await known(store, id)).spec.limits.deadline_ms, deadline)
+
     # -------------------------------------------------------------- followup
 
     @case
@@ -356,6 +422,36 @@ class Steering(TaskSuite):
             expect((task.result, task.taken, task.first_attempt), (None, 1, 2))
             task = (await claims(store))[state]
             expect((task.attempt, [message.text for message in task.inbox]), (2, [f"do {state}", "and this"]))
+
+    @case
+    async def test_who_begins_again_below_a_root_keeps_to_its_limits(self, store: TaskStore, clock: Clock) -> None:
+        """F-T4, T-9, I13: it is work that delegation adds, as a new child is."""
+        limits = Limits(max_active=2, max_tokens=10, deadline_ms=clock.now + 1000, agents=("a",))
+        parent = await made(store, spec("p"))
+        await made(store, child("c", parent, limits=limits))
+        await ended(store, "chat", root_id="thread:1", limits=replace(limits, max_active=0))
+        await finish(store, await known(store, "c"))
+        await refused_for(store, "active", "chat")
+        await made(store, child("d", parent))
+        await refused_for(store, "active", "c")
+        await store.request_cancel("d")
+        expect(await store.followup("c", "m", "and this"), True)
+        running = (await claims(store))["c"]
+        await store.append_events("c", running.fence, 1, [], usage=TokenUsage(input_tokens=10))
+        expect(await store.followup("c", "n", "while it is at it"), True)
+        await finish(store, running, taken=9)
+        await refused_for(store, "tokens", "c")
+        clock.now += 1000
+        await refused_for(store, "deadline", "c")
+        expect(await store.followup("c", "m", "and this"), True)
+
+    @case
+    async def test_a_hosts_own_tasks_begin_again_whatever_their_limits(self, store: TaskStore, clock: Clock) -> None:
+        """A root of its own, and the step of a plan."""
+        nothing = Limits(max_active=0, max_tokens=0, deadline_ms=0)
+        await ended(store, "root", limits=nothing)
+        await ended(store, "step", root_id="plan:1", plan=PlanStep(run_id="1", name="step"), limits=nothing)
+        expect([await store.followup(id, "m", "and this") for id in ("root", "step")], [True, True])
 
     @case
     async def test_what_was_said_before_changes_nothing(self, store: TaskStore, clock: Clock) -> None:

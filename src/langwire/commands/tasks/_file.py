@@ -23,7 +23,7 @@ Work: TypeAlias = Callable[[TaskClient, argparse.Namespace], Awaitable[int]]
 
 
 def over_the_file(work: Work) -> Callable[[argparse.Namespace], int]:
-    """Return a command that does some work over the file. It raises `UsageError` for a file that is not there."""
+    """Return a command that does some work over the file. It raises `UsageError` where that is no file."""
 
     async def over(options: argparse.Namespace) -> int:
         async with TaskClient(SQLiteTaskStore(options.db)) as client:
@@ -31,10 +31,16 @@ def over_the_file(work: Work) -> Callable[[argparse.Namespace], int]:
 
     def run(options: argparse.Namespace) -> int:
         if not os.path.isfile(options.db):
-            raise UsageError(f"there is no file {options.db}: name the one that keeps the tasks with --db FILE")
+            raise UsageError(f"{_what_is_wrong(options.db)}: name the one that keeps the tasks with --db FILE")
         return code_of(lambda: asyncio.run(over(options)))
 
     return run
+
+
+def _what_is_wrong(path: str) -> str:
+    if os.path.isdir(path):
+        return f"{path} is a directory, expected a file"
+    return f"{path} is no database file" if os.path.exists(path) else f"there is no file {path}"
 
 
 def code_of(work: Callable[[], int]) -> int:
