@@ -57,7 +57,7 @@ wheel: $(VENV)/.ready
 
 # Long counts, and every extra in a fresh venv: run by hand before a change to the core is called done.
 soak: $(VENV)/.ready
-	LANGWIRE_SOAK=1 LANGWIRE_WHOLE=1 $(BIN)/python -m pytest tests/core/test_laws.py tests/core/test_redaction.py tests/sessions tests/agui tests/core/test_planted_faults.py --timeout 6000
+	LANGWIRE_SOAK=1 LANGWIRE_WHOLE=1 $(BIN)/python -m pytest tests/core/test_laws.py tests/core/test_redaction.py tests/sessions tests/agui tests/tasks tests/core/test_planted_faults.py --timeout 6000
 	for extra in cli web agui jupyter sqlite postgres otel all; do \
 		rm -rf build/extra && $(PYTHON) -m venv build/extra && \
 		build/extra/bin/$(PIP) install -q ".[$$extra]" && \
