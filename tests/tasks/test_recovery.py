@@ -8,9 +8,9 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langwire.core.interrupts import BREAKPOINT
 from langwire.events import Interrupt
 from langwire.sessions.session import SessionState
-from langwire.tasks._recovery import BREAKPOINT_KEY, MESSAGE_KEY, Answer, Finished, GoOn, Pause, Send, digest, next_step
+from langwire.tasks._recovery import BREAKPOINT_KEY, MESSAGE_KEY, Answer, Finished, GoOn, Pause, Send, next_step
 from langwire.tasks.context import wait_value
-from langwire.tasks.task import InboxMessage, TaskAnswer
+from langwire.tasks.task import InboxMessage, TaskAnswer, digest
 
 INBOX = (InboxMessage(id="t:0", text="first"), InboxMessage(id="t:1", text="second"))
 QUESTION = Interrupt(id="q", value="pay?")

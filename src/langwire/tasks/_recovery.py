@@ -23,15 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, TypeAlias
 
-from langwire.core.codec import encode, jsonable
 from langwire.core.interrupts import BREAKPOINT, breakpoint_interrupt
-from langwire.events import Custom, Interrupt
+from langwire.events import Interrupt
 from langwire.sessions.session import SessionState
 from langwire.tasks.context import waits_in
-from langwire.tasks.task import InboxMessage, TaskAnswer
+from langwire.tasks.task import InboxMessage, TaskAnswer, digest
 
 _START = "__start__"
 """LangGraph's name for the node that takes an input in."""
@@ -116,11 +114,6 @@ def next_step(
     if state.next or state.unstarted or state.pending:
         return GoOn(index)
     return Send(index + 1) if index + 1 < len(inbox) else Finished()
-
-
-def digest(question: Interrupt) -> str:
-    """Return what tells a question from another one that LangGraph gives the same id: 1.1 does, within one node."""
-    return blake2b(encode(Custom(data=jsonable(question.value))), digest_size=16).hexdigest()
 
 
 def _fits(answer: TaskAnswer, asked: Mapping[str, str]) -> bool:

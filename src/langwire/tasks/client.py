@@ -14,10 +14,9 @@ from langwire.core.interrupts import BREAKPOINT, resume_map
 from langwire.errors import InvalidDecision, UnknownTask, UsageError
 from langwire.events import Custom, Entry, Interrupt
 from langwire.sessions._answers import decisions_of
-from langwire.tasks._recovery import digest
 from langwire.tasks.states import TERMINAL, TaskState
 from langwire.tasks.store import TaskStore
-from langwire.tasks.task import ANY, Task, TaskAnswer, TaskPage, TaskQuery
+from langwire.tasks.task import ANY, Task, TaskAnswer, TaskPage, TaskQuery, digest
 
 _LOOK = 5.0
 """Seconds after which a reader looks again by itself, should the store not have woken it."""

@@ -7,11 +7,13 @@ name under which a runner registered it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from langwire.events import Entry, ErrorInfo, Interrupt, TokenUsage
+from langwire.core.codec import encode, jsonable
+from langwire.events import Custom, Entry, ErrorInfo, Interrupt, TokenUsage
 from langwire.tasks.states import TERMINAL, TaskState
 
 Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
@@ -73,6 +75,11 @@ class TaskAnswer(Record, frozen=True, kw_only=True):
     decisions: tuple[str, ...] = ()
     decided_by: str | None = None
     at_ms: int = 0
+
+
+def digest(question: Interrupt) -> str:
+    """Return what tells a question from another one that LangGraph gives the same id: 1.1 does, within one node."""
+    return blake2b(encode(Custom(data=jsonable(question.value))), digest_size=16).hexdigest()
 
 
 class InboxMessage(Record, frozen=True, kw_only=True):
