@@ -114,12 +114,15 @@ class Attempt(ABC):
 
     async def run(self) -> None:
         """Do the work, and let go of the task. Raises nothing but a cancel of the whole program."""
-        while True:
-            settled = await self._settle(await self._worked())
-            if settled is None or settled.state != "ongoing" or settled.fence != self.task.fence:
-                self.settled = settled
-                return
-            self.task = settled  # something was said to it meanwhile: it goes on under the same lease
+        try:
+            while True:
+                settled = await self._settle(await self._worked())
+                if settled is None or settled.state != "ongoing" or settled.fence != self.task.fence:
+                    self.settled = settled
+                    return
+                self.task = settled  # something was said to it meanwhile: it goes on under the same lease
+        finally:
+            await self._recorder.abandon()
 
     async def _worked(self) -> Ending:
         deadline = self.task.spec.limits.deadline_ms

@@ -70,6 +70,15 @@ class Recorder:
             self._timer = None
         return self._take()
 
+    async def abandon(self) -> None:
+        """Write nothing more, and let go of a write that hangs."""
+        self._lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait({self._writing})
+
     def _soon(self) -> None:
         if self._timer is None and self._writing is None and not self._lost:
             self._timer = asyncio.get_running_loop().call_later(self._pause, self._begin)
