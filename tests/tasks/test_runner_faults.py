@@ -272,7 +272,7 @@ async def test_a_store_that_hangs_holds_up_no_shutdown(at: When):
         whole = MemoryTaskStore(clock=clock)
         doing = Doing(whole, nth, at, asyncio.Event())
         met = await doing.met()
-        await asyncio.wait_for(doing.runner.shutdown(grace=0.05), PATIENCE / 4)
+        await asyncio.wait_for(doing.runner.shutdown(grace=0.05), PATIENCE)
         await doing.end()
         await finished_by_another(whole, clock)
         return met
