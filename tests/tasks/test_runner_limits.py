@@ -268,26 +268,20 @@ async def test_a_dispatcher_that_ends_is_asked_again_after_a_while():
     assert 0 < dispatcher.asked < 20
 
 
-async def test_waiting_for_a_task_that_is_deleted_says_so(store: TaskStore):
+async def test_waiting_for_a_task_that_is_deleted_says_so(store: TaskStore, monkeypatch: pytest.MonkeyPatch):
     runner = TaskRunner({"main": echo()}, store)
     task_id = await runner.enqueue("x")
-    waiting = asyncio.create_task(runner.wait(task_id, timeout=PATIENCE))
-    await asyncio.sleep(0)
+    wait = store.wait
 
-    original = store.changes
+    async def end_and_delete(mark: int, seconds: float) -> None:
+        if (await store.list()).tasks:  # between two looks it has ended and is gone: all that is left of it is a mark
+            await store.request_cancel(task_id)
+            await store.delete(task_id)
+        await wait(mark, seconds)
 
-    async def changes(after: int | None, limit: int = 500) -> Any:
-        # Between two looks the task has ended and was deleted: what is left of it is a mark.
-        if after is not None and not (await store.list()).tasks:
-            mark, _ = await original(None)
-            return mark, ()
-        return await original(after, limit)
-
-    store.changes = changes  # type: ignore[method-assign]
-    await store.request_cancel(task_id)
-    await store.delete(task_id)
+    monkeypatch.setattr(store, "wait", end_and_delete)
     with pytest.raises(UnknownTask):
-        await waiting
+        await runner.wait(task_id, timeout=PATIENCE)
 
 
 async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path):
