@@ -8,8 +8,9 @@ import pytest
 
 from langwire.errors import LeaseLost, StoreError, UsageError
 from langwire.events import Event, ReasoningDelta, TextDelta, TokenUsage, ToolCallDelta, Usage
+from langwire.sessions._deltas import joined, runs_of
 from langwire.tasks import MemoryTaskStore, Task
-from langwire.tasks._recorder import Recorder, joined
+from langwire.tasks._recorder import Recorder
 from langwire.tasks.task import Ending, Limits, Spec
 from langwire.testing.task_faults import FaultStore
 
@@ -60,7 +61,7 @@ class Patience:
     ],
 )
 def test_neighbouring_deltas_of_a_part_are_joined(told: Sequence[Event], kept: Sequence[Event]):
-    assert joined(told) == kept
+    assert [joined(run) for run in runs_of(told, lambda event: event)] == kept
 
 
 async def until(store: MemoryTaskStore, number: int) -> None:

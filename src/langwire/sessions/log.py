@@ -36,6 +36,7 @@ from langwire.events import (
     ToolCallDelta,
     ToolCallStart,
 )
+from langwire.sessions._deltas import joined, runs_of, text_of
 
 MAX_ENTRIES = 20_000
 MAX_BYTES = 16 * 2**20
@@ -53,7 +54,6 @@ _ENTRY_BYTES = 300
 _POSITION = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
 _VALUE_COST = 4
 """How much more a value takes than its JSON, roughly: the JSON is kept as well, and small objects are large."""
-_DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
 _SMALL = frozenset({NodeEnd, NodeStart, ReasoningStart, TextEnd, TextStart, ToolCallStart})
 """Events without a value of foreign make: ids and names."""
 
@@ -349,42 +349,16 @@ def _slot(entry: Entry) -> _Slot:
     if type(event) is TextDelta:
         return _Slot(entry, _ENTRY_BYTES + len(event.text))
     if isinstance(event, ReasoningDelta | ToolCallDelta):
-        return _Slot(entry, _ENTRY_BYTES + len(_delta_text(event)))
+        return _Slot(entry, _ENTRY_BYTES + len(text_of(event)))
     if type(event) in _SMALL:
         return _Slot(entry, 2 * _ENTRY_BYTES)
     json = encode_entry(entry)
     return _Slot(entry, _ENTRY_BYTES + _VALUE_COST * len(json), json)
 
 
-def _delta_text(delta: TextDelta | ReasoningDelta | ToolCallDelta) -> str:
-    return delta.args if isinstance(delta, ToolCallDelta) else delta.text
-
-
 def _joined(slots: Iterable[_Slot]) -> Iterator[_Slot]:
     """Join neighbouring deltas of one part; the number and time are those of the last one."""
-    run: list[_Slot] = []
-    for slot in slots:
-        event = slot.entry.event
-        if run and not (type(event) is type(run[0].entry.event) and _part(event) == _part(run[0].entry.event)):
-            yield _join(run)
-            run = []
-        if isinstance(event, _DELTAS):
-            run.append(slot)
-        else:
-            yield slot
-    if run:
-        yield _join(run)
-
-
-def _part(event: Event) -> str:
-    return getattr(event, "id", "")
-
-
-def _join(run: Sequence[_Slot]) -> _Slot:
-    last = run[-1].entry
-    if len(run) == 1:
-        return run[-1]
-    deltas = [slot.entry.event for slot in run]
-    text = "".join(_delta_text(delta) for delta in deltas if isinstance(delta, _DELTAS))
-    name = "args" if isinstance(last.event, ToolCallDelta) else "text"
-    return _slot(Entry(seq=last.seq, at_ms=last.at_ms, event=msgspec.structs.replace(last.event, **{name: text})))
+    for run in runs_of(slots, lambda slot: slot.entry.event):
+        last = run[-1].entry
+        event = joined([slot.entry.event for slot in run])
+        yield run[-1] if len(run) == 1 else _slot(Entry(seq=last.seq, at_ms=last.at_ms, event=event))

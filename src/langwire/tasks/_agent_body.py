@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ class AgentAttempt(Attempt):
             try:
                 turn = await self._begin(step)
             except TurnRefused as error:  # by a limit on turns: nothing has happened
-                self._report("has to wait for its turn", error, 20)
+                self._report("has to wait for its turn", error, logging.INFO)
                 return self._given_back(_BUSY)
             await turn.ended()
             taken = step.index + 1

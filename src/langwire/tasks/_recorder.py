@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from msgspec.structs import replace
-
 from langwire.errors import LeaseLost, StoreError, UnknownTask, UsageError
-from langwire.events import Event, ReasoningDelta, TextDelta, TokenUsage, ToolCallDelta, Usage
+from langwire.events import Event, TokenUsage, Usage
+from langwire.sessions._deltas import joined, runs_of
 from langwire.sessions.summary import report
 from langwire.tasks.store import TaskStore
 from langwire.tasks.task import Task
@@ -116,35 +115,5 @@ class Recorder:
         told, self._told = self._told, []
         usage = TokenUsage(input_tokens=self._input_tokens, output_tokens=self._output_tokens)
         self._input_tokens = self._output_tokens = 0
-        return joined(told), usage if usage.total_tokens else None
-
-
-def joined(events: Iterable[Event]) -> list[Event]:
-    """Return events with neighbouring deltas of one part joined."""
-    found: list[Event] = []
-    pieces: list[str] = []
-    for event in events:
-        last = found[-1] if found else None
-        if (
-            isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta)
-            and type(event) is type(last)
-            and event.id == getattr(last, "id", None)
-        ):
-            pieces.append(_text(event))
-            continue
-        _close(found, pieces)
-        found.append(event)
-        pieces = [_text(event)] if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta) else []
-    _close(found, pieces)
-    return found
-
-
-def _close(found: list[Event], pieces: list[str]) -> None:
-    if len(pieces) > 1:
-        last = found[-1]
-        name = "args" if isinstance(last, ToolCallDelta) else "text"
-        found[-1] = replace(last, **{name: "".join(pieces)})
-
-
-def _text(delta: TextDelta | ReasoningDelta | ToolCallDelta) -> str:
-    return delta.args if isinstance(delta, ToolCallDelta) else delta.text
+        events = [joined(run) for run in runs_of(told, lambda event: event)]
+        return events, usage if usage.total_tokens else None
