@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -12,9 +11,10 @@ from langwire.events import Interrupt, Progress, TaskUpdate
 from langwire.tasks.states import TaskState
 from langwire.tasks.store import TaskStore
 from langwire.tasks.task import Ending, Limits, Spec, Task, TaskAnswer
-from langwire.testing.stores import Clock, expect
+from langwire.testing.stores import Clock as Clock
+from langwire.testing.stores import case as case
+from langwire.testing.stores import expect
 
-S = TypeVar("S", bound="TaskSuite")
 E = TypeVar("E", bound=LangwireError)
 
 LEASE = 30.0
@@ -33,24 +33,6 @@ class TaskSuite(ABC):
     async def other_store(self, store: TaskStore, clock: Callable[[], int]) -> TaskStore | None:
         """Return another object over the same tasks, as another process has it; `None` where there can be none."""
         return None
-
-
-def case(test: Callable[[S, TaskStore, Clock], Awaitable[None]]) -> Callable[[S], None]:
-    """Make a test of a coroutine method that takes a new store and its clock."""
-
-    async def over_a_store(suite: S) -> None:
-        clock = Clock()
-        store = await suite.make_store(clock)
-        try:
-            await test(suite, store, clock)
-        finally:
-            await store.close()
-
-    def run(self: S) -> None:
-        asyncio.run(over_a_store(self))
-
-    run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
-    return run
 
 
 # ------------------------------------------------------------------ what is put into a store

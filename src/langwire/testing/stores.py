@@ -52,12 +52,10 @@ class Clock:
         return self.now
 
 
-def _test(
-    test: Callable[[Any, SessionStore, Clock], Awaitable[None]],
-) -> Callable[[SessionStoreContract], None]:
-    """Make a test of a coroutine method that takes a new store and its clock."""
+def case(test: Callable[[Any, Any, Clock], Awaitable[None]]) -> Callable[[Any], None]:
+    """Make a test of a coroutine method that takes a new store and its clock; its suite has `make_store(clock)`."""
 
-    async def over_a_store(suite: SessionStoreContract) -> None:
+    async def over_a_store(suite: Any) -> None:
         clock = Clock()
         store = await suite.make_store(clock)
         try:
@@ -65,7 +63,7 @@ def _test(
         finally:
             await store.close()
 
-    def run(self: SessionStoreContract) -> None:
+    def run(self: Any) -> None:
         asyncio.run(over_a_store(self))
 
     run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
@@ -89,12 +87,12 @@ class SessionStoreContract(ABC):
 
     # -------------------------------------------------------------- turns
 
-    @_test
+    @case
     async def test_nothing_is_known_of_a_thread_before_its_first_turn(self, store: SessionStore, clock: Clock) -> None:
         expect(await store.get("thread"), None)
         expect((await store.list()).records, ())
 
-    @_test
+    @case
     async def test_the_first_turn_makes_the_record(self, store: SessionStore, clock: Clock) -> None:
         made = await store.begin_turn("thread", "t1", instance="here", owner="ann", title="Hello")
         expect(await store.get("thread"), made)
@@ -102,14 +100,14 @@ class SessionStoreContract(ABC):
         expect((made.owner, made.title, made.turn_id, made.instance), ("ann", "Hello", "t1", "here"))
         expect((made.running, made.outcome, made.error, made.asked, made.answers), (True, None, None, None, ()))
 
-    @_test
+    @case
     async def test_owner_and_title_are_set_once(self, store: SessionStore, clock: Clock) -> None:
         await store.begin_turn("thread", "t1", instance="here")
         await store.begin_turn("thread", "t2", instance="here", owner="ann", title="Hello")
         record = await store.begin_turn("thread", "t3", instance="there", owner="eve", title="Mine")
         expect((record.owner, record.title, record.turn_id, record.instance), ("ann", "Hello", "t3", "there"))
 
-    @_test
+    @case
     async def test_a_turn_ends_with_its_outcome_and_its_error(self, store: SessionStore, clock: Clock) -> None:
         error = ErrorInfo(code="TimeoutError", message="the agent failed with “TimeoutError” \x00", id="e-1")
         for number, outcome in enumerate(get_args(Outcome)):
@@ -123,14 +121,14 @@ class SessionStoreContract(ABC):
         expect(await store.end_turn("thread", "last", outcome="complete"), True)
         expect((await known(store)).error, None)
 
-    @_test
+    @case
     async def test_the_last_outcome_stays_while_the_next_turn_runs(self, store: SessionStore, clock: Clock) -> None:
         await store.begin_turn("thread", "t1", instance="here")
         await store.end_turn("thread", "t1", outcome="timeout")
         record = await store.begin_turn("thread", "t2", instance="here")
         expect((record.running, record.outcome), (True, "timeout"))
 
-    @_test
+    @case
     async def test_the_end_of_an_older_turn_changes_nothing(self, store: SessionStore, clock: Clock) -> None:
         """F-S5, W4: whether the newer turn runs or has ended, a late end of the old one is not written."""
         await store.begin_turn("thread", "old", instance="here")
@@ -142,20 +140,20 @@ class SessionStoreContract(ABC):
         expect(await store.end_turn("thread", "old", outcome="cancelled", asked=True), False)
         expect(await store.get("thread"), ended)
 
-    @_test
+    @case
     async def test_a_turn_ends_once(self, store: SessionStore, clock: Clock) -> None:
         await store.begin_turn("thread", "t1", instance="here")
         ends = [store.end_turn("thread", "t1", outcome=outcome) for outcome in get_args(Outcome)]
         expect(sorted(await asyncio.gather(*ends)), [False] * (len(ends) - 1) + [True])
 
-    @_test
+    @case
     async def test_a_turn_of_a_deleted_thread_ends_without_a_trace(self, store: SessionStore, clock: Clock) -> None:
         await store.begin_turn("thread", "t1", instance="here")
         await store.delete("thread")
         expect(await store.end_turn("thread", "t1", outcome="complete"), False)
         expect(await store.get("thread"), None)
 
-    @_test
+    @case
     async def test_what_does_not_fit_a_record_is_refused(self, store: SessionStore, clock: Clock) -> None:
         wrong: Any = "finished"
         before = await store.begin_turn("thread", "t1", instance="here")
@@ -166,7 +164,7 @@ class SessionStoreContract(ABC):
         await refused(store.answer("thread", [to("", turn="t2")]))
         expect(await store.get("thread"), before)
 
-    @_test
+    @case
     async def test_a_clients_message_ids_are_remembered(self, store: SessionStore, clock: Clock) -> None:
         for number in range(REMEMBERED + 5):
             await store.begin_turn("thread", f"t{number}", instance="here", client_message_id=f"m{number}")
@@ -177,7 +175,7 @@ class SessionStoreContract(ABC):
 
     # -------------------------------------------------------------- answers
 
-    @_test
+    @case
     async def test_an_end_with_open_questions_is_an_asking(self, store: SessionStore, clock: Clock) -> None:
         await ask(store, "t1")
         expect((await known(store)).asked, "t1")
@@ -191,7 +189,7 @@ class SessionStoreContract(ABC):
         record = await known(store)
         expect((record.asked, record.answers, record.asked_before), (None, (), ("t1", "t2")))
 
-    @_test
+    @case
     async def test_an_end_may_leave_the_asking_and_its_answers_as_they_are(
         self, store: SessionStore, clock: Clock
     ) -> None:
@@ -204,7 +202,7 @@ class SessionStoreContract(ABC):
             (record.outcome, record.running, record.asked, record.answers), ("cancelled", False, "t1", before.answers)
         )
 
-    @_test
+    @case
     async def test_who_decided_is_known_when_the_asking_is_over(self, store: SessionStore, clock: Clock) -> None:
         """T-8: who and when stay; what was answered does not."""
         await ask(store, "t1")
@@ -218,7 +216,7 @@ class SessionStoreContract(ABC):
         expect(record.answers, ())
         expect(record.answered, (replace(given, value=UNSET, at_ms=clock.now),))
 
-    @_test
+    @case
     async def test_a_thread_that_went_back_asks_nothing_and_has_no_outcome(
         self, store: SessionStore, clock: Clock
     ) -> None:
@@ -231,7 +229,7 @@ class SessionStoreContract(ABC):
         expect(record.running, False)
         expect(await store.answer("thread", [to("q", asked="t1", turn="t2")]), ("q",))
 
-    @_test
+    @case
     async def test_an_answer_tells_what_who_and_when(self, store: SessionStore, clock: Clock) -> None:
         """T-8."""
         await ask(store, "t1")
@@ -244,7 +242,7 @@ class SessionStoreContract(ABC):
         expect(record.answers, (replace(given, at_ms=clock.now),))
         expect(record.updated_ms, clock.now)
 
-    @_test
+    @case
     async def test_a_question_is_answered_once(self, store: SessionStore, clock: Clock) -> None:
         """T-8, W7."""
         await ask(store, "t1")
@@ -252,7 +250,7 @@ class SessionStoreContract(ABC):
         expect(await store.answer("thread", [to("q", turn="t3", value="no")]), ("q",))
         expect([(answer.turn_id, answer.value) for answer in (await known(store)).answers], [("t2", "yes")])
 
-    @_test
+    @case
     async def test_of_many_who_answer_at_once_one_wins(self, store: SessionStore, clock: Clock) -> None:
         """F-T2."""
         await ask(store, "t1")
@@ -261,7 +259,7 @@ class SessionStoreContract(ABC):
         expect(sorted(said), [(), *[("q",)] * 49])
         expect([answer.turn_id for answer in (await known(store)).answers], [f"turn {said.index(())}"])
 
-    @_test
+    @case
     async def test_several_answers_are_taken_all_or_none(self, store: SessionStore, clock: Clock) -> None:
         await ask(store, "t1")
         await store.answer("thread", [to("b", turn="t2"), to("d", turn="t2")])
@@ -273,12 +271,12 @@ class SessionStoreContract(ABC):
         expect(await store.answer("thread", several[1::2]), ())
         expect([answer.interrupt_id for answer in (await known(store)).answers], ["b", "d", "c", "a"])
 
-    @_test
+    @case
     async def test_no_answers_are_none(self, store: SessionStore, clock: Clock) -> None:
         expect(await store.answer("thread", []), ())
         expect(await store.get("thread"), None)
 
-    @_test
+    @case
     async def test_an_interrupt_that_is_asked_again_can_be_answered_again(
         self, store: SessionStore, clock: Clock
     ) -> None:
@@ -288,7 +286,7 @@ class SessionStoreContract(ABC):
         expect(await store.answer("thread", [to("q", asked="t2", turn="t3")]), ())
         expect(await store.answer("thread", [to("q", asked="t2", turn="t4")]), ("q",))
 
-    @_test
+    @case
     async def test_an_answer_to_an_asking_that_is_over_comes_too_late(self, store: SessionStore, clock: Clock) -> None:
         """F-T2: a click that waited while others answered, whether its own question was answered or not."""
         await ask(store, "t1")
@@ -304,13 +302,13 @@ class SessionStoreContract(ABC):
         expect([await store.answer("thread", [answer]) for answer in late], [("q",), ("r",), ("q",), ("r",), ("q",)])
         expect(await store.get("thread"), before)
 
-    @_test
+    @case
     async def test_the_askings_before_are_the_last_ones(self, store: SessionStore, clock: Clock) -> None:
         for number in range(REMEMBERED + 3):
             await ask(store, f"t{number}")
         expect((await known(store)).asked_before, tuple(f"t{number}" for number in range(2, REMEMBERED + 2)))
 
-    @_test
+    @case
     async def test_an_answer_to_another_asking_than_the_open_one_is_not_taken(
         self, store: SessionStore, clock: Clock
     ) -> None:
@@ -319,7 +317,7 @@ class SessionStoreContract(ABC):
         expect(await store.answer("thread", [to("q", asked="checkpoint", turn="t2")]), ("q",))
         expect(await store.get("thread"), before)
 
-    @_test
+    @case
     async def test_a_question_that_came_from_elsewhere_can_be_answered(self, store: SessionStore, clock: Clock) -> None:
         """A thread without a record, or whose last turn here left no question, may hold one of another program's."""
         await store.begin_turn("used", "t1", instance="here")
@@ -331,7 +329,7 @@ class SessionStoreContract(ABC):
             record = await known(store, thread)
             expect((record.asked, [answer.interrupt_id for answer in record.answers]), ("checkpoint", ["q", "r"]))
 
-    @_test
+    @case
     async def test_answers_of_one_call_belong_to_one_asking_and_to_different_questions(
         self, store: SessionStore, clock: Clock
     ) -> None:
@@ -339,7 +337,7 @@ class SessionStoreContract(ABC):
         await refused(store.answer("thread", [to("q", turn="t3"), to("q", turn="t3")]))
         expect(await store.get("thread"), None)
 
-    @_test
+    @case
     async def test_withdrawn_answers_are_open_again(self, store: SessionStore, clock: Clock) -> None:
         await ask(store, "t1")
         await store.answer("thread", [to("a", turn="t2"), to("b", turn="t2")])
@@ -349,14 +347,14 @@ class SessionStoreContract(ABC):
         expect((record.asked, [answer.interrupt_id for answer in record.answers]), ("t1", ["c"]))
         expect(await store.answer("thread", [to("a", turn="t3"), to("b", turn="t3")]), ())
 
-    @_test
+    @case
     async def test_a_withdrawn_turn_has_taken_no_message(self, store: SessionStore, clock: Clock) -> None:
         await store.begin_turn("thread", "t1", instance="here", client_message_id="m1")
         await store.begin_turn("thread", "t2", instance="here", client_message_id="m2")
         await store.withdraw("thread", "t2")
         expect((await known(store)).client_message_ids, (("m1", "t1"),))
 
-    @_test
+    @case
     async def test_withdrawing_what_nobody_gave_changes_nothing(self, store: SessionStore, clock: Clock) -> None:
         await store.withdraw("thread", "t1")
         expect(await store.get("thread"), None)
@@ -367,14 +365,14 @@ class SessionStoreContract(ABC):
         await store.withdraw("thread", "t3")
         expect(await store.get("thread"), before)
 
-    @_test
+    @case
     async def test_the_value_of_an_answer_comes_back_as_it_was(self, store: SessionStore, clock: Clock) -> None:
         await ask(store, "t1")
         await store.answer("thread", [to(f"q{index}", turn="t2", value=value) for index, value in enumerate(KEPT)])
         came = [answer.value for answer in (await known(store)).answers]
         expect(repr(came), repr(list(KEPT)))  # as text, for 1 equals True
 
-    @_test
+    @case
     async def test_a_value_that_is_no_json_is_not_kept_but_its_answer_is(
         self, store: SessionStore, clock: Clock
     ) -> None:
@@ -390,7 +388,7 @@ class SessionStoreContract(ABC):
 
     # -------------------------------------------------------------- threads
 
-    @_test
+    @case
     async def test_a_thread_is_claimed_once(self, store: SessionStore, clock: Clock) -> None:
         await store.begin_turn("used", "t1", instance="here")
         for thread in ("new", "used"):
@@ -401,7 +399,7 @@ class SessionStoreContract(ABC):
             expect(await store.claim(thread, owner), True)
             expect(thread in [record.thread_id for record in (await store.list(owner=owner)).records], True)
 
-    @_test
+    @case
     async def test_a_title_can_be_changed(self, store: SessionStore, clock: Clock) -> None:
         expect(await store.set_title("thread", "Nobody's"), False)
         expect(await store.get("thread"), None)
@@ -412,14 +410,14 @@ class SessionStoreContract(ABC):
         expect(await store.set_title("thread", None), True)
         expect((await known(store)).title, None)
 
-    @_test
+    @case
     async def test_half_a_character_in_a_title_does_not_stop_a_turn(self, store: SessionStore, clock: Clock) -> None:
         """F-W5."""
         expect((await store.begin_turn("thread", "t1", instance="here", title=f"a{HALF}")).title, "a\ufffd")
         await store.set_title("thread", f"b{HALF}")
         expect((await known(store)).title, "b\ufffd")
 
-    @_test
+    @case
     async def test_the_list_begins_with_what_was_used_last(self, store: SessionStore, clock: Clock) -> None:
         for thread in "abcd":
             await store.begin_turn(thread, "t1", instance="here")
@@ -431,7 +429,7 @@ class SessionStoreContract(ABC):
         expect(listed.records[0], await known(store, "b"))
         expect(listed.before, None)
 
-    @_test
+    @case
     async def test_the_list_of_an_owner_has_no_other_threads(self, store: SessionStore, clock: Clock) -> None:
         for thread, owner in (("a", "ann"), ("b", "eve"), ("c", None), ("d", "ann")):
             await store.begin_turn(thread, "t1", instance="here", owner=owner)
@@ -441,7 +439,7 @@ class SessionStoreContract(ABC):
         expect(([record.thread_id for record in second.records], second.before), (["a"], None))
         expect((await store.list(owner="Ann")).records, ())
 
-    @_test
+    @case
     async def test_pages_are_stable(self, store: SessionStore, clock: Clock) -> None:
         """Many threads were used in the same millisecond; while one pages, one is used, one made and one deleted."""
         threads = [*(f"thread {number:02}" for number in range(20)), *ODD_IDS]
@@ -460,7 +458,7 @@ class SessionStoreContract(ABC):
             await store.begin_turn(f"new {number}", "t1", instance="here")
         expect(seen, sorted(threads, reverse=True))
 
-    @_test
+    @case
     async def test_a_full_last_page_is_the_last(self, store: SessionStore, clock: Clock) -> None:
         for thread in "abcd":
             await store.begin_turn(thread, "t1", instance="here")
@@ -468,7 +466,7 @@ class SessionStoreContract(ABC):
         expect(first.before is None, False)
         expect((await store.list(limit=2, before=first.before)).before, None)
 
-    @_test
+    @case
     async def test_a_place_that_is_none_and_a_limit_of_none_are_refused(
         self, store: SessionStore, clock: Clock
     ) -> None:
@@ -478,7 +476,7 @@ class SessionStoreContract(ABC):
             await refused(store.list(limit=limit))
             await refused(store.stale(clock.now, limit))
 
-    @_test
+    @case
     async def test_what_is_deleted_is_gone(self, store: SessionStore, clock: Clock) -> None:
         expect(await store.delete("thread"), False)
         await store.begin_turn("thread", "t0", instance="here", owner="ann", title="Hello", client_message_id="m")
@@ -493,7 +491,7 @@ class SessionStoreContract(ABC):
         record = await store.begin_turn("thread", "t3", instance="here")
         expect((record.owner, record.title, record.client_message_ids, record.asked_before), (None, None, (), ()))
 
-    @_test
+    @case
     async def test_stale_threads_come_with_the_oldest_first(self, store: SessionStore, clock: Clock) -> None:
         start = clock.now
         for thread in "cabd":
@@ -505,7 +503,7 @@ class SessionStoreContract(ABC):
         expect(await store.stale(start + 100), ("a", "b", "d", "c"))
         expect(await store.stale(start + 100, 2), ("a", "b"))
 
-    @_test
+    @case
     async def test_any_text_can_be_a_thread_id(self, store: SessionStore, clock: Clock) -> None:
         for thread in ODD_IDS:
             await store.begin_turn(thread, f"turn {thread}", instance=thread, owner=thread, title=thread)
@@ -525,7 +523,7 @@ class SessionStoreContract(ABC):
             expect(await store.delete(thread), True)
             expect(len((await store.list()).records), len(ODD_IDS) - number)
 
-    @_test
+    @case
     async def test_no_thread_is_called_nothing_or_half_a_character(self, store: SessionStore, clock: Clock) -> None:
         for thread in ("", HALF):
             for call in calls(store, thread).values():
@@ -533,7 +531,7 @@ class SessionStoreContract(ABC):
 
     # -------------------------------------------------------------- the store itself
 
-    @_test
+    @case
     async def test_time_never_goes_back_in_a_record(self, store: SessionStore, clock: Clock) -> None:
         """F-T6: a clock that is set back."""
         made = await store.begin_turn("thread", "t1", instance="here")
@@ -541,7 +539,7 @@ class SessionStoreContract(ABC):
         await store.end_turn("thread", "t1", outcome="complete")
         expect((await known(store)).updated_ms, made.updated_ms)
 
-    @_test
+    @case
     async def test_what_is_handed_in_and_out_is_not_what_is_kept(self, store: SessionStore, clock: Clock) -> None:
         value = {"list": [1]}
         await ask(store, "t1")
@@ -552,14 +550,14 @@ class SessionStoreContract(ABC):
         (await store.begin_turn("thread", "t2", instance="here")).answers[0].value["list"].append(5)
         expect((await known(store)).answers[0].value, {"list": [1]})
 
-    @_test
+    @case
     async def test_a_store_that_was_closed_opens_again(self, store: SessionStore, clock: Clock) -> None:
         made = await store.begin_turn("thread", "t1", instance="here")
         await store.close()
         await store.close()
         expect(await store.get("thread"), made)
 
-    @_test
+    @case
     async def test_a_call_that_is_cancelled_is_made_wholly_or_not_at_all(
         self, store: SessionStore, clock: Clock
     ) -> None:
