@@ -74,7 +74,7 @@ async def until(store: MemoryTaskStore, number: int) -> None:
 async def test_what_is_told_is_written_soon_and_the_rest_is_left_for_the_last_write():
     store = MemoryTaskStore()
     task = await ongoing(store)
-    recorder = Recorder(store, task, over_budget=pytest.fail, patience=Patience())
+    recorder = Recorder(store, task, over_budget=pytest.fail, patience=Patience(), refused=pytest.fail)
     for text in "abc":
         recorder.tell(delta(text))
     recorder.tell(Usage(message_id="m", input_tokens=3, output_tokens=4))
@@ -90,7 +90,7 @@ async def test_what_is_told_is_written_soon_and_the_rest_is_left_for_the_last_wr
 
 async def test_what_was_spent_and_not_written_goes_with_the_rest():
     store = MemoryTaskStore()
-    recorder = Recorder(store, await ongoing(store), over_budget=pytest.fail, patience=Patience())
+    recorder = Recorder(store, await ongoing(store), over_budget=pytest.fail, patience=Patience(), refused=pytest.fail)
     recorder.tell(Usage(message_id="m", input_tokens=3, output_tokens=4))
     told, usage = await recorder.rest()
     assert (len(told), usage) == (1, TokenUsage(input_tokens=3, output_tokens=4))
@@ -103,7 +103,7 @@ async def test_a_batch_that_the_store_failed_is_written_once_all_the_same(at: An
     task = await ongoing(store)
     patience = Patience()
     faulty = FaultStore(store, fail_nth=1, at=at, on=["append_events"])
-    recorder = Recorder(faulty, task, over_budget=pytest.fail, patience=patience)
+    recorder = Recorder(faulty, task, over_budget=pytest.fail, patience=patience, refused=pytest.fail)
     recorder.tell(delta("a"))
     await until(store, 3)
     recorder.tell(delta("b"))
@@ -120,7 +120,7 @@ async def test_a_run_that_has_lost_its_lease_writes_nothing_more(monkeypatch: py
     await store.finish("t", task.fence, Ending(state="done", taken=1))
     monkeypatch.setattr("langwire.tasks._recorder._FIRST_PAUSE", 0)
     counting = FaultStore(store, fail_nth=None)
-    recorder = Recorder(counting, task, over_budget=pytest.fail, patience=Patience())
+    recorder = Recorder(counting, task, over_budget=pytest.fail, patience=Patience(), refused=pytest.fail)
     before = (await store.events("t")).last
     for text in "abc":
         recorder.tell(delta(text))
@@ -134,7 +134,7 @@ async def test_a_root_that_has_spent_too_much_is_reported():
     store = MemoryTaskStore()
     stopped = asyncio.Event()
     task = await ongoing(store, max_tokens=5)
-    recorder = Recorder(store, task, over_budget=stopped.set, patience=Patience())
+    recorder = Recorder(store, task, over_budget=stopped.set, patience=Patience(), refused=pytest.fail)
     recorder.tell(Usage(message_id="m", input_tokens=3, output_tokens=2))
     await asyncio.wait_for(stopped.wait(), 10)
 
@@ -143,10 +143,12 @@ async def test_a_batch_that_the_record_cannot_keep_costs_that_batch_alone():
     store = MemoryTaskStore()
     task = await ongoing(store)
     faulty = FaultStore(store, fail_nth=1, error=UsageError("no JSON"), on=["append_events"])
-    recorder = Recorder(faulty, task, over_budget=pytest.fail, patience=Patience())
+    refused: list[UsageError] = []
+    recorder = Recorder(faulty, task, over_budget=pytest.fail, patience=Patience(), refused=refused.append)
     recorder.tell(delta("lost"))
     await asyncio.wait_for(faulty.reached.wait(), 10)
     recorder.tell(delta("kept"))
     await until(store, 3)
     assert await events(store, task) == [delta("kept")]
     assert recorder.batch == 2
+    assert [str(error) for error in refused] == ["no JSON"]

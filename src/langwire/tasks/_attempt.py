@@ -76,7 +76,9 @@ class Attempt(ABC):
         self._reason = ""
         self._bench = bench
         self._gave_up = asyncio.Event()
-        self._recorder = Recorder(bench.store, task, over_budget=self._over_budget, patience=self._patience)
+        self._recorder = Recorder(
+            bench.store, task, over_budget=self._over_budget, patience=self._patience, refused=self._refused
+        )
 
     def tell(self, event: Event) -> None:
         """Take in what the body tells."""
@@ -253,6 +255,9 @@ class Attempt(ABC):
                 await self._gave_up.wait()
         if self._gave_up.is_set():
             raise LeaseLost(f"task {self.task.id} is written no more: its worker has stopped") from error
+
+    def _refused(self, error: UsageError) -> None:
+        self._report("told what its record cannot keep", error, logging.ERROR)
 
     def _masked(self, value: Any) -> Any:
         redactor = self._bench.redactor

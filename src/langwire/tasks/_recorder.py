@@ -7,14 +7,12 @@ that fails for a while costs a run nothing.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from langwire.errors import LeaseLost, StoreError, UnknownTask, UsageError
 from langwire.events import Event, TokenUsage, Usage
 from langwire.sessions._deltas import joined, runs_of
-from langwire.sessions.summary import report
 from langwire.tasks.store import TaskStore
 from langwire.tasks.task import Task
 
@@ -30,7 +28,7 @@ class Recorder:
     """Writes what one attempt tells.
 
     `over_budget` is called when the tasks below its root have spent too much. `patience` is awaited after each try that
-    the store failed, with how many those were.
+    the store failed, with how many those were. `refused` is called when the record cannot keep a batch, which is lost.
     """
 
     def __init__(
@@ -40,9 +38,10 @@ class Recorder:
         *,
         over_budget: Callable[[], None],
         patience: Callable[[int, StoreError], Awaitable[None]],
+        refused: Callable[[UsageError], None],
     ) -> None:
         self._store, self._task = store, task
-        self._over_budget, self._patience = over_budget, patience
+        self._over_budget, self._patience, self._refused = over_budget, patience, refused
         self._told: list[Event] = []
         self._input_tokens = self._output_tokens = 0
         self.batch = 0
@@ -96,7 +95,7 @@ class Recorder:
         except (LeaseLost, UnknownTask):  # the last write of the attempt meets the same, and says so
             self._lost = True
         except UsageError as error:
-            report(f"task {self._task.id} told what its record cannot keep", error, logging.ERROR, None)
+            self._refused(error)
         self._writing = None
         if self._told:
             self._soon()
