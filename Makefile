@@ -29,10 +29,12 @@ rooms: $(VENV)/.ready
 
 schema: $(VENV)/.ready
 	$(BIN)/python -m langwire.core.schema --check
+	$(BIN)/python -m langwire.adapters.fastapi.schema --check
 
 # Writes what is generated: the schema, the reference, the README's table of events.
 docs: $(VENV)/.ready
 	$(BIN)/python -m langwire.core.schema --write
+	$(BIN)/python -m langwire.adapters.fastapi.schema --write
 	$(BIN)/python tests/docs/reference_page.py
 
 # `make test`, measured: every branch of the core must be taken.
@@ -57,7 +59,7 @@ wheel: $(VENV)/.ready
 
 # Long counts, and every extra in a fresh venv: run by hand before a change to the core is called done.
 soak: $(VENV)/.ready
-	LANGWIRE_SOAK=1 LANGWIRE_WHOLE=1 $(BIN)/python -m pytest tests/core/test_laws.py tests/core/test_redaction.py tests/sessions tests/agui tests/tasks tests/core/test_planted_faults.py --timeout 6000
+	LANGWIRE_SOAK=1 LANGWIRE_WHOLE=1 $(BIN)/python -m pytest tests/core/test_laws.py tests/core/test_redaction.py tests/sessions tests/agui tests/tasks tests/server tests/core/test_planted_faults.py --timeout 6000
 	for extra in cli web agui jupyter sqlite postgres otel all; do \
 		rm -rf build/extra && $(PYTHON) -m venv build/extra && \
 		build/extra/bin/$(PIP) install -q ".[$$extra]" && \

@@ -17,12 +17,13 @@ from benchmarks.agui import agui
 from benchmarks.comparison import Row, compare
 from benchmarks.costs import Cost
 from benchmarks.peer import MISSING, Peer, library, version
+from benchmarks.server import server
 from benchmarks.sessions import sessions
 from benchmarks.streams import STREAMS
 from benchmarks.table import COSTS_HEADER, STREAMS_HEADER, aligned, cost_cells, markdown, stream_cells
 from benchmarks.tasks import tasks
 
-COSTS = {**costs.COSTS, "sessions": sessions, "agui": agui, "tasks": tasks}
+COSTS = {**costs.COSTS, "sessions": sessions, "agui": agui, "tasks": tasks, "server": server}
 _NAMES = [*STREAMS, *COSTS]
 
 

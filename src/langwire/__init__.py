@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from langwire.sessions.graph import stream as stream
     from langwire.sessions.middleware import limit_turns as limit_turns
     from langwire.sessions.otel import trace_turns as trace_turns
+    from langwire.sessions.otel_metrics import measure_turns as measure_turns
     from langwire.sessions.session import Session as Session
     from langwire.sessions.sqlite import sqlite_sessions as sqlite_sessions
     from langwire.sessions.sqlite_store import SQLiteSessionStore as SQLiteSessionStore
@@ -62,6 +63,7 @@ _HOMES = {
     "edit": "langwire.core.interrupts",
     "encode": "langwire.core.codec",
     "limit_turns": "langwire.sessions.middleware",
+    "measure_turns": "langwire.sessions.otel_metrics",
     "reject": "langwire.core.interrupts",
     "respond": "langwire.core.interrupts",
     "resume_command": "langwire.sessions.graph",
@@ -94,6 +96,7 @@ __all__ = [
     "edit",
     "encode",
     "limit_turns",
+    "measure_turns",
     "reject",
     "respond",
     "resume_command",

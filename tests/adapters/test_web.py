@@ -27,6 +27,7 @@ from langwire.adapters._shared.web import (
     AllowedHosts,
     Rates,
     Refused,
+    check_depth,
     client_of,
     guarded,
     principal_of,
@@ -326,6 +327,44 @@ async def test_a_client_that_leaves_before_its_body_is_read_is_no_failure(caplog
     assert caplog.records == []
 
 
+# ------------------------------------------------------------------ how deep it goes
+
+
+def deep(depth: int, *, objects: bool) -> Any:
+    value: Any = "leaf"
+    for _ in range(depth):
+        value = {"a": 1, "b": value} if objects else [1, value]
+    return value
+
+
+@pytest.mark.parametrize("objects", [True, False])
+@pytest.mark.parametrize("limit", [1, 3, 64])
+def test_what_is_as_deep_as_the_limit_is_taken_and_what_is_deeper_is_not(objects: bool, limit: int) -> None:
+    """T-4."""
+    check_depth(deep(limit, objects=objects), limit)
+    with pytest.raises(Refused) as refused:
+        check_depth(deep(limit + 1, objects=objects), limit)
+    assert (refused.value.status_code, refused.value.code) == (422, "too_deep")
+
+
+def test_the_limit_is_64_where_none_is_given() -> None:
+    """T-4."""
+    check_depth({"type": "submit", "input": deep(63, objects=True)})
+    with pytest.raises(Refused):
+        check_depth({"type": "submit", "input": deep(64, objects=True)})
+
+
+def test_a_depth_that_python_itself_cannot_go_is_refused_too() -> None:
+    """F-W3, T-4."""
+    with pytest.raises(Refused):
+        check_depth(deep(100_000, objects=False))
+
+
+@pytest.mark.parametrize("value", [None, 1, "x" * 1000, [], {}, [[]] * 1000, {"a": [1], "b": {"c": 1}}])
+def test_what_is_flat_is_taken(value: Any) -> None:
+    check_depth(value, 2)
+
+
 # ------------------------------------------------------------------ who they are
 
 
@@ -582,6 +621,20 @@ async def test_a_websocket_is_refused_before_it_is_accepted() -> None:
     scope = {"type": "websocket", "headers": [(b"host", b"evil.test")]}
     await AllowedHosts(ok)(scope, None, send)  # type: ignore[arg-type]
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+async def test_a_websocket_is_told_why_it_is_refused_where_the_server_can() -> None:
+    """T-3."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "headers": [(b"host", b"evil.test")], "extensions": {"websocket.http.response": {}}}
+    await AllowedHosts(ok)(scope, None, send)  # type: ignore[arg-type]
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+    assert sent[0]["status"] == 421
+    assert b"host_not_allowed" in sent[1]["body"]
 
 
 async def test_what_is_no_request_passes() -> None:

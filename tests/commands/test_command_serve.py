@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -17,17 +18,13 @@ from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import APIRouter
 
 from commands.running import NOISE, QUIRKS, STRICT, Run
-from langwire import SessionAdapter
 from langwire.adapters._shared.web import report
 from langwire.commands import main
-from langwire.commands.serve import CannotListen, create_app, listen
-from langwire.demo.agents import build_assistant
-from langwire.errors import SessionsClosed, UsageError
+from langwire.commands.serve import CannotListen, listen
+from langwire.errors import UsageError
 
 on_unix = pytest.mark.skipif(os.name != "posix", reason="needs Unix signals")
 
@@ -38,8 +35,8 @@ from fastapi import APIRouter
 from langwire.adapters._shared.streaming import sse
 from langwire.commands import main
 
-def agui_router(sessions, debug):
-    router = APIRouter()
+def agui_router(bridge, **_):
+    router, sessions = APIRouter(), bridge.sessions
 
     @router.post("", response_model=None)
     async def run():
@@ -69,12 +66,16 @@ class Serving:
         found = re.search(r" at http://(\S+):(\d+)$", self.line)
         assert found is not None, f"said {self.line!r}"
         self.host, self.port = found[1], int(found[2])
+        faces = 4 if {"--tasks", "delegating"} & {*process.args} else 3  # type: ignore[operator]
+        self.faces = [process.stdout.readline().decode() for _ in range(faces)]
 
-    def request(self, method: str, path: str, **headers: str) -> Any:
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Send a request, and return its answer, whose body has not been read."""
+        sent = None if body is None else json.dumps(body)
+        headers |= {} if body is None else {"content-type": "application/json"}
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         self.open.callback(connection.close)
-        connection.request(method, path, headers=headers)
+        connection.request(method, path, sent, headers)
         answer = connection.getresponse()
         self.open.callback(answer.close)
         return answer
@@ -114,13 +115,17 @@ def test_it_says_its_address_when_it_accepts_and_ends_with_sigterm() -> None:
         answer = server.request("GET", "/health")
         assert answer.status == 200
         assert b'"status":"ok"' in answer.read()
+        at = f"http://127.0.0.1:{server.port}"
+        assert server.faces == [f"  page      {at}/\n", f"  protocol  {at}/v1\n", f"  AG-UI     {at}/agui\n"]
+        for face in server.faces[:2]:
+            assert server.request("GET", face.split(at)[1].strip()).status == 200
         assert answer.headers["server"] is None
         assert server.ended(signal.SIGTERM) == (0, b"", b"")
 
 
 @on_unix
 def test_ctrl_c_ends_turns_and_their_open_streams() -> None:
-    with serving(f"{QUIRKS}:waiting") as server:
+    with serving(f"{QUIRKS}:waiting", "--drain", "0") as server:
         answer = server.request("POST", "/agui")
         told = b""
         while b"TextDelta" not in told:
@@ -133,7 +138,7 @@ def test_ctrl_c_ends_turns_and_their_open_streams() -> None:
 
 @on_unix
 def test_a_second_ctrl_c_does_not_wait_for_a_step_that_hangs() -> None:
-    with serving(f"{QUIRKS}:stuck") as server:
+    with serving(f"{QUIRKS}:stuck", "--drain", "0") as server:
         answer = server.request("POST", "/agui")
         while b"TextDelta" not in answer.readline():
             pass
@@ -254,7 +259,7 @@ def test_nobody_else_is_served_without_being_asked_who_they_are(run: Run, host: 
     assert (done.code, done.out) == (64, "")
     (line,) = done.lines
     assert f"{host} is an address for others" in line
-    assert "agui_router(sessions, authorize=...)" in line
+    assert "--authorize pkg.module:function" in line
 
 
 @pytest.mark.parametrize("arguments", [[], ["my.py:graph", "--demo", "team"]])
@@ -333,39 +338,117 @@ def test_an_address_of_ipv6_is_said_in_brackets(run: Run) -> None:
         assert server.host == "[::1]"
 
 
-# ------------------------------------------------------------------ the app
+# ------------------------------------------------------------------ who may come in
+
+LOGIN = """
+def who(request):
+    return {"Bearer of-ann": "ann"}.get(request.headers.get("authorization"))
+
+nobody = "not a function"
+"""
 
 
-async def test_the_app_says_what_is_where_and_answers_to_its_own_name_only() -> None:
-    agui = APIRouter()
-
-    @agui.get("/capabilities")
-    async def capabilities() -> dict[str, int]:
-        return {"n": 1}
-
-    sessions = SessionAdapter(build_assistant(0))
-    app = create_app(sessions, name="my agent", hosts=("localhost",), agui=agui)
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
-    async with app.router.lifespan_context(app), client:
-        assert "langwire serves my agent" in (await client.get("/")).text
-        assert (await client.get("/")).headers["x-content-type-options"] == "nosniff"
-        assert (await client.get("/health")).json()["name"] == "my agent"
-        assert (await client.get("/agui/capabilities")).json() == {"n": 1}
-        unknown = await client.get("/docs")
-        assert (unknown.status_code, unknown.json()) == (
-            404,
-            {"error": {"code": "not_found", "message": "Not Found"}},
-        )
-        assert (await client.get("/", headers={"host": "evil.test"})).status_code == 421
-    with pytest.raises(SessionsClosed):
-        await sessions.list()
+@on_unix
+def test_others_are_served_once_they_say_who_they_are(tmp_path: Path) -> None:
+    """T-2."""
+    (tmp_path / "login.py").write_text(LOGIN)
+    with serving("--demo", "--host", "0.0.0.0", "--authorize", f"{tmp_path / 'login.py'}:who") as server:  # noqa: S104
+        assert server.request("GET", "/v1").status == 401
+        assert server.request("GET", "/v1", authorization="Bearer of-ann").status == 200
+        assert server.request("GET", "/v1", authorization="Bearer of-ann", host="any.example").status == 200
+        assert server.request("GET", "/ready").status == 200
 
 
-async def test_the_router_of_the_sessions_stands_at_agui() -> None:
-    async with SessionAdapter(build_assistant(0)) as sessions:
-        app = create_app(sessions)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-            assert (await client.get("/agui/capabilities")).status_code == 200
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("nobody", "login.py:nobody is a str: expected a function"),
+        ("whoo", "login.py has no whoo: did you mean who? (its functions are who)"),
+    ],
+)
+def test_a_login_that_does_not_load_is_one_line(run: Run, tmp_path: Path, name: str, line: str) -> None:
+    (tmp_path / "login.py").write_text(LOGIN)
+    done = run("serve", "--demo", "--port", "0", "--authorize", f"{tmp_path / 'login.py'}:{name}")
+    assert (done.code, done.out) == (1, "")
+    assert line.partition(":")[0] in done.lines[-1]
+    assert line.partition("(")[0].partition(": ")[2].strip(" ;,") in done.lines[-1]
+
+
+@on_unix
+def test_a_page_of_another_site_may_ask_when_it_is_named() -> None:
+    """T-1."""
+    with serving("--demo", "--origin", "https://a.example", "--origin", "http://localhost:5173") as server:
+        for origin, status in [("https://a.example", 200), ("http://localhost:5173", 200), ("https://b.example", 403)]:
+            assert server.request("GET", "/v1", origin=origin).status == status
+
+
+def test_an_origin_that_is_none_is_a_wrong_call(run: Run) -> None:
+    done = run("serve", "--demo", "--port", "0", "--origin", "*")
+    assert (done.code, done.out) == (64, "")
+    assert "came as an origin" in done.lines[-1]
+
+
+# ------------------------------------------------------------------ tasks
+
+
+@on_unix
+def test_the_delegating_demo_has_a_board() -> None:
+    with serving("--demo", "delegating") as server:
+        assert server.faces[3] == f"  tasks     http://127.0.0.1:{server.port}/v1/tasks\n"
+        assert server.request("GET", "/v1/tasks").read() == b'{"tasks":[]}'
+        assert server.ended(signal.SIGTERM) == (0, b"", b"")
+
+
+@on_unix
+def test_tasks_are_kept_in_a_file_that_other_commands_read(tmp_path: Path, run: Run) -> None:
+    db = str(tmp_path / "tasks.db")
+    with serving("langwire.demo:delegating", "--tasks", db) as server:
+        thread = json.load(server.request("POST", "/v1/threads", {}))["thread_id"]
+        taken = server.request("POST", f"/v1/threads/{thread}/submit", {"input": "A weekend in Rome"})
+        position = json.load(taken)["position"]
+        told = server.request("GET", f"/v1/threads/{thread}/events?after={position}")
+        while b'"turn_end"' not in told.readline():
+            pass
+        assert len(json.load(server.request("GET", "/v1/tasks"))["tasks"]) == 3
+        told.close()
+        assert server.ended(signal.SIGTERM)[0] == 0
+    listed = run("tasks", "list", "--db", db, "--json")
+    assert {json.loads(line)["spec"]["title"] for line in listed.out.splitlines()} == {"weather", "train", "letter"}
+
+
+# ------------------------------------------------------------------ how it is stopped, what it logs
+
+
+@on_unix
+def test_a_turn_may_end_by_itself_when_it_is_stopped() -> None:
+    with serving("--demo", "assistant", "--drain", "30") as server:
+        answer = server.request("POST", "/agui")
+        while b"TextDelta" not in answer.readline():
+            pass
+        server.process.send_signal(signal.SIGTERM)
+        assert b"TurnEnd" in answer.read()
+        code, _, err = server.ended()
+        assert (code, err) == (0, b"")
+
+
+@on_unix
+def test_the_log_is_json_when_asked_for() -> None:
+    with serving(f"{QUIRKS}:before", "--log", "json") as server:
+        server.request("POST", "/agui").read()
+        _, out, err = server.ended(signal.SIGTERM)
+        assert out == b""
+        records = [json.loads(line) for line in err.splitlines() if line.startswith(b"{")]
+        (request,) = [record for record in records if record["logger"] == "langwire.access"]
+        assert request["access"]["path"] == "/agui"
+        (turn,) = [record for record in records if "turn" in record]
+        assert turn["request_id"] == request["request_id"]
+        assert any("ValueError: a first line" in record["message"] for record in records)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "inf", "nan", "soon"])
+def test_draining_takes_seconds(run: Run, seconds: str) -> None:
+    with pytest.raises(SystemExit, match="64"):
+        run("serve", "--demo", f"--drain={seconds}")
 
 
 # ------------------------------------------------------------------ in this process

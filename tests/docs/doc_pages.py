@@ -8,7 +8,7 @@ On a page, in the order in which they stand:
 - of a `sh` block every command that uses `langwire` is run, and must end with code 0, or with the code that its
   comment names (`# exit code 2`); other commands belong to the reader's machine;
 - an `output` block is what the block before it prints, where `…` stands for anything;
-- a `text` block is only shown.
+- a `text` block is only shown, and an `nginx` block runs in a test of its own.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def test_a_page_runs_from_top_to_bottom_and_prints_what_it_says(page: Path, tmp_
 
 def test_every_code_block_is_of_a_kind_that_is_run_or_shown() -> None:
     kinds = {(page.name, block.language) for page in PAGES for block in blocks_of(page.read_text("utf-8"))}
-    assert {kind for _, kind in kinds} <= {"python", "sh", "output", "text"}
+    assert {kind for _, kind in kinds} <= {"python", "sh", "output", "text", "nginx"}
     fences = sum(page.read_text("utf-8").count("```") for page in PAGES)
     blocks = sum(1 for page in PAGES for _ in blocks_of(page.read_text("utf-8")))
     assert fences == 2 * blocks

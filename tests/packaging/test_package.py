@@ -91,6 +91,8 @@ for name in modules:
 
 
 NEED_EXTRAS = {
+    "langwire.adapters._shared.gate": "web",
+    "langwire.adapters._shared.refusals": "web",
     "langwire.adapters._shared.streaming": "web",
     "langwire.adapters._shared.web": "web",
     "langwire.adapters.agui._answers": "agui",
@@ -98,10 +100,15 @@ NEED_EXTRAS = {
     "langwire.adapters.agui._blocks": "agui",
     "langwire.adapters.agui._protocol": "agui",
     "langwire.adapters.agui._reading": "agui",
+    "langwire.adapters.agui._refusals": "web",
     "langwire.adapters.agui._streams": "web",
     "langwire.adapters.agui.bridge": "agui",
     "langwire.adapters.agui.endpoint": "web",
     "langwire.adapters.agui.request": "agui",
+    "langwire.app._app": "web",
+    "langwire.app._security": "web",
+    "langwire.app.page": "web",
+    "langwire.app.tasks": "web",
     "langwire.commands.serve": "web",
     "langwire.sessions.otel": "otel",
 }

@@ -748,6 +748,17 @@ async def test_an_entry_is_encoded_once_for_a_hundred_readers(monkeypatch: pytes
     assert sorted(encoded) == list(range(1, 33))
 
 
+async def test_a_reader_has_the_line_of_what_it_read_last() -> None:
+    log = filled(2)
+    first, second = log.subscribe(0), log.subscribe(0)
+    with pytest.raises(UsageError, match="has read no entry yet"):
+        first.line()
+    for seq in (1, 2):
+        entry, _ = await soon(anext(first)), await soon(anext(second))
+        assert (entry.seq, first.line()) == (seq, encode_entry(entry))
+        assert first.line() is second.line()
+
+
 async def test_a_joined_delta_is_a_line_like_any_other() -> None:
     log = filled(300)
     end = log.append(TurnEnd(outcome="complete"))

@@ -54,3 +54,15 @@ class Counter:
 
 def sink(agent: langwire.Graph) -> None:
     langwire.run(agent, "hello", adapter=Counter())
+
+
+async def watched(agent: langwire.Graph) -> None:
+    around = [langwire.measure_turns(), langwire.trace_turns(), langwire.limit_turns(10)]
+    async with langwire.SessionAdapter(agent, middleware=around) as sessions:
+        async with sessions.get("1").subscribe() as reader:
+            async for entry in reader:
+                assert_type(entry, Entry)
+                assert_type(reader.line(), bytes)
+        assert_type(await sessions.options.store.claim("1", None), bool)
+        await sessions.close(drain=10.0)
+        assert_type(sessions.closing, bool)

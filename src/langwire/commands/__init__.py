@@ -21,7 +21,7 @@ from langwire.adapters._shared.safe_terminal import safe_terminal
 from langwire.errors import MissingExtra, UsageError
 
 DONE, FAILED, PAUSED, USAGE, STOPPED = 0, 1, 2, 64, 130
-DEMO, PORT = "concierge", 8642
+DEMO, PORT, DRAIN = "concierge", 8642, 5
 """What `serve` takes where nothing is said."""
 
 
@@ -115,8 +115,8 @@ def _parser(*, tasks: bool) -> tuple[argparse.ArgumentParser, dict[tuple[str, ..
 def _add_serve(commands: Any) -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve",
-        help="an agent for AG-UI clients on this machine",
-        description="Serve an agent to AG-UI clients on this machine, at /agui, until Ctrl-C.",
+        help="an agent at an address: a page, the protocol, AG-UI",
+        description="Serve an agent until Ctrl-C: a page at /, the protocol at /v1, AG-UI at /agui.",
         epilog="Exit codes: 0 stopped by SIGTERM, 1 failed, 64 called wrongly, 130 stopped with Ctrl-C (pressed twice, "
         "it does not wait for the step that runs).",
     )
@@ -129,10 +129,41 @@ def _add_serve(commands: Any) -> argparse.ArgumentParser:
         help="a demo agent instead, no key needed: assistant, approval, concierge, delegating, team or failing "
         f"({DEMO})",
     )
-    serve.add_argument("--host", default="127.0.0.1", help="a name or address of this machine's loopback (127.0.0.1)")
     serve.add_argument("--port", type=_port, default=PORT, help=f"the port, 0 for any that is free ({PORT})")
     serve.add_argument(
+        "--host", default="127.0.0.1", help="a name or address of this machine; of its loopback without --authorize"
+    )
+    serve.add_argument(
+        "--authorize", metavar="SPEC", help="pkg.module:function, which takes a request and returns who asks"
+    )
+    serve.add_argument(
+        "--origin",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="another site whose pages may ask, https://host; may be repeated",
+    )
+    serve.add_argument(
         "--db", metavar="FILE", help="the SQLite file that keeps the threads of an agent that keeps none"
+    )
+    serve.add_argument(
+        "--tasks",
+        metavar="FILE",
+        help="let the agent delegate, and work on it: the SQLite file that keeps the tasks "
+        "(--demo delegating has them in memory)",
+    )
+    serve.add_argument(
+        "--drain",
+        type=seconds,
+        default=DRAIN,
+        metavar="SECONDS",
+        help=f"how long turns have to end by themselves when it is stopped ({DRAIN})",
+    )
+    serve.add_argument(
+        "--log",
+        choices=("lines", "json"),
+        default="lines",
+        help="what goes wrong in lines, or all that is logged as one JSON object a line, on standard error (lines)",
     )
     serve.add_argument(
         "--debug",
@@ -147,6 +178,14 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, not {text!r}")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read an option that says how long something takes."""
+    with suppress(ValueError):
+        if 0 <= float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, not {text!r}")
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -186,6 +225,11 @@ def _serve(options: argparse.Namespace) -> int:
             host=options.host,
             port=options.port,
             db=options.db,
+            tasks="" if options.tasks is None and options.demo == "delegating" else options.tasks,
+            authorize=options.authorize,
+            origins=options.origin,
+            drain=options.drain,
+            log=options.log,
             debug=options.debug,
         )
     )

@@ -1,39 +1,40 @@
-"""`langwire serve`: an agent at an address of this machine, for AG-UI clients on this machine."""
+"""`langwire serve`: an agent at an address, with all its faces: its page, the protocol, AG-UI, the board of tasks."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, redirect_stdout
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import version
 from ipaddress import ip_address
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from langwire.adapters._shared.safe_terminal import safe_terminal
-from langwire.adapters._shared.web import LOOPBACK, AllowedHosts, guarded, unknown
 from langwire.commands import DONE, FAILED, leave, say
 from langwire.commands.long_running import failures_as_lines, read_strictly
 from langwire.errors import LangwireError, MissingExtra, UsageError
 
 try:
     import uvicorn
-    from fastapi import APIRouter, FastAPI
-    from starlette.exceptions import HTTPException
-    from starlette.responses import PlainTextResponse
+    from fastapi import FastAPI
 except ImportError as missing:
     raise MissingExtra('serving on the web needs an extra: pip install "langwire[web]"') from missing
 
 if TYPE_CHECKING:
+    from langwire.app import Running
     from langwire.sessions.adapter import SessionAdapter
+    from langwire.tasks.runner import TaskRunner
 
+AGENT = "main"
+"""Under which name tasks know the agent: that of `langwire tasks worker`, so both can work on one file."""
 _GRACE = 2
 """So many seconds a connection has to end when the turns are over."""
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -47,24 +48,34 @@ class CannotListen(LangwireError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What the command line asks for: the agent `spec`, an address, and the file `db` that keeps the threads."""
+    """What the command line asks for.
+
+    The agent `spec`, an address, the file `db` that keeps the threads, and `tasks`, that of delegated work ("" keeps it
+    in memory, None: there is none). `authorize` is a spec as well, of the function that says who asks; `origins` are
+    the sites whose pages may. Turns have `drain` seconds to end by themselves. `log` is how the log is written.
+    """
 
     spec: str
     host: str
     port: int
     db: str | None
+    tasks: str | None = None
+    authorize: str | None = None
+    origins: Sequence[str] = ()
+    drain: float = 0.0
+    log: Literal["lines", "json"] = "lines"
     debug: bool
 
 
 def serve(service: Service) -> int:
     """Serve an agent until somebody stops it; return the exit code: 0 after SIGTERM.
 
-    Raises `UsageError` for a host that is not loopback, `KeyboardInterrupt` after Ctrl-C, when everything is closed,
-    and `OSError` when the output cannot be written. Anything else that goes wrong is said in one line, with a
-    traceback before it when `debug` asks for it.
+    Raises `UsageError` for a host that is not loopback where nobody is asked who they are, `KeyboardInterrupt` after
+    Ctrl-C, when everything is closed, and `OSError` when the output cannot be written. Anything else that goes wrong is
+    said in one line, with a traceback before it when `debug` asks for it.
     """
     read_strictly()
-    with failures_as_lines("langwire", "uvicorn.error", debug=service.debug):
+    with _log(service):
         try:
             server = _served(service)
         except UsageError:
@@ -79,96 +90,111 @@ def serve(service: Service) -> int:
     return DONE
 
 
+def _log(service: Service) -> AbstractContextManager[None]:
+    if service.log == "json":
+        return _json_lines("langwire", "uvicorn.error")
+    return failures_as_lines("langwire", "uvicorn.error", debug=service.debug)
+
+
+@contextmanager
+def _json_lines(*loggers: str) -> Generator[None]:
+    """Meanwhile, write what these loggers are told on standard error, each record as one line of JSON."""
+    from langwire.app.logs import JSONLines
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JSONLines())
+    heard = {logger: logger.level for logger in map(logging.getLogger, loggers)}
+    for logger in heard:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, level in heard.items():
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
 def _served(service: Service) -> _Server:
     """Listen, load the agent, and serve it to the end; return what is known then."""
-    from langwire.host import load_agent
+    from langwire.host import load_agent, load_function
 
-    sockets = listen(service.host, service.port)
+    sockets = listen(service.host, service.port, for_others=service.authorize is not None)
     try:
         graph = load_agent(service.spec)
-        line = f"langwire: serving {service.spec} at {_url(service.host, sockets[0])}"
+        authorize = None if service.authorize is None else load_function(service.authorize)
         out = sys.stdout
-        with redirect_stdout(sys.stderr):  # standard output is for that line, also while the agent runs
-            return asyncio.run(_serve(service, graph, sockets, safe_terminal(line, keep_newlines=False), out))
+        with redirect_stdout(sys.stderr):  # standard output is for our lines, also while the agent runs
+            return asyncio.run(_serve(service, graph, authorize, sockets, out))
     finally:
         for listening in sockets:
             listening.close()
 
 
-async def _serve(service: Service, graph: Any, sockets: list[socket.socket], line: str, out: TextIO) -> _Server:
-    async with _sessions(graph, service.db) as sessions:
-        app = create_app(sessions, name=service.spec, hosts=(*LOOPBACK, service.host), debug=service.debug)
+async def _serve(
+    service: Service, graph: Any, authorize: Callable[..., Any] | None, sockets: list[socket.socket], out: TextIO
+) -> _Server:
+    from langwire.app import create_app
+
+    async with _sessions(service, graph) as (sessions, tasks):
+        app = create_app(
+            sessions,
+            tasks=tasks,
+            authorize=authorize,
+            origins=service.origins,
+            hosts=() if authorize is not None else (service.host,),
+            name=service.spec,
+            debug=service.debug,
+        )
+        # A stream that goes on is ended before uvicorn waits for it; what is left then gets no more than this.
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE
         )
-        server = _Server(config, sessions, line, out)
+        server = _Server(config, app, sessions, _lines(service, sockets[0]), out, drain=service.drain)
         await server.serve(sockets)
         return server
 
 
-def _sessions(graph: Any, db: str | None) -> AbstractAsyncContextManager[SessionAdapter]:
+@asynccontextmanager
+async def _sessions(service: Service, graph: Any) -> AsyncGenerator[tuple[SessionAdapter, TaskRunner | None]]:
+    """Yield the sessions of an agent, and the runner to which it may delegate, which works meanwhile."""
+    from langwire.app._app import measuring
     from langwire.sessions.adapter import SessionAdapter
     from langwire.sessions.sqlite import sqlite_sessions
 
-    return SessionAdapter(graph) if db is None else sqlite_sessions(graph, db)
+    async with _working(service.tasks, graph) as tasks:
+        options: dict[str, Any] = {"tasks": tasks, "middleware": measuring()}
+        kept = SessionAdapter(graph, **options) if service.db is None else sqlite_sessions(graph, service.db, **options)
+        async with kept as sessions:
+            yield sessions, tasks
 
 
-# ------------------------------------------------------------------ the app
+@asynccontextmanager
+async def _working(file: str | None, graph: Any) -> AsyncGenerator[TaskRunner | None]:
+    if file is None:
+        yield None
+        return
+    from langwire.tasks.runner import TaskRunner
+    from langwire.tasks.sqlite_store import SQLiteTaskStore
+
+    async with TaskRunner({AGENT: graph}, SQLiteTaskStore(file) if file else None) as runner:
+        yield runner
 
 
-def create_app(
-    sessions: SessionAdapter,
-    *,
-    name: str = "agent",
-    hosts: Iterable[str] = LOOPBACK,
-    debug: bool = False,
-    agui: APIRouter | None = None,
-) -> FastAPI:
-    """Return an app that serves these sessions: AG-UI at `/agui`, `/health`, and a page of text at `/`.
-
-    It answers to `hosts` only, and closes the sessions when it ends. With `debug`, clients on this machine are told
-    the text of exceptions. `agui` is what stands at `/agui`, if it is to be another router than that of the sessions.
-    """
-    if agui is None:
-        from langwire.adapters.agui.endpoint import agui_router
-
-        agui = agui_router(sessions, debug=debug)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        yield
-        await sessions.close()
-
-    # FastAPI's own pages of documentation load scripts from elsewhere.
-    app = FastAPI(title=name, lifespan=lifespan, openapi_url=None)
-    app.add_middleware(AllowedHosts, hosts=tuple(hosts))
-    app.add_exception_handler(HTTPException, unknown)
-    app.include_router(agui, prefix="/agui")
-    app.include_router(_about(name))
-    return app
-
-
-def _about(name: str) -> APIRouter:
-    router = APIRouter(route_class=guarded())
-
-    @router.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok", "name": name, "version": version("langwire")}
-
-    @router.get("/")
-    async def addresses() -> PlainTextResponse:
-        return PlainTextResponse(
-            f"langwire serves {name}\n\n"
-            "POST /agui                 AG-UI: a run\n"
-            "POST /agui/connect         AG-UI: what a thread holds, and what runs there\n"
-            "POST /agui/cancel/{runId}  AG-UI: stop a run\n"
-            "GET  /agui/capabilities    AG-UI: what the agent can do\n"
-            "GET  /health               whether it works\n"
-        )
-
-    # What the decorators gave them to is the router; nobody else calls them.
-    del health, addresses
-    return router
+def _lines(service: Service, listening: socket.socket) -> str:
+    """Return what is said when the server accepts: where it is, and what is there."""
+    url = _url(service.host, listening)
+    faces = {
+        "page": "/",
+        "protocol": "/v1",
+        "AG-UI": "/agui",
+        **({} if service.tasks is None else {"tasks": "/v1/tasks"}),
+    }
+    told = [
+        f"langwire: serving {service.spec} at {url}",
+        *(f"  {face:<8}  {url}{path}" for face, path in faces.items()),
+    ]
+    return "\n".join(safe_terminal(line, keep_newlines=False) for line in told)
 
 
 # ------------------------------------------------------------------ the server
@@ -177,9 +203,12 @@ def _about(name: str) -> APIRouter:
 class _Server(uvicorn.Server):
     """Says where it is once it accepts, and when it is stopped ends the turns first, so that their streams do."""
 
-    def __init__(self, config: uvicorn.Config, sessions: SessionAdapter, line: str, out: TextIO) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: FastAPI, sessions: SessionAdapter, lines: str, out: TextIO, *, drain: float
+    ) -> None:
         super().__init__(config)
-        self._sessions, self._line, self._out = sessions, line, out
+        self._running: Running = app.state.langwire
+        self._sessions, self._lines, self._out, self._drain = sessions, lines, out, drain
         self.stopped_by: int | None = None
         """The signal that stopped it."""
         self.output_lost: OSError | None = None
@@ -187,12 +216,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         try:
-            print(self._line, file=self._out, flush=True)
+            print(self._lines, file=self._out, flush=True)
         except OSError as error:
             self.output_lost, self.should_exit = error, True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._sessions.close()
+        # It still accepts meanwhile: whoever asks is told that it is not ready, and may read to the end.
+        await self._running.close()
+        await self._sessions.close(drain=self._drain)
         await super().shutdown(sockets)
 
     @contextmanager
@@ -219,15 +250,15 @@ class _Server(uvicorn.Server):
 # ------------------------------------------------------------------ the address
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listen at every loopback address that `host` is; port 0 stands for any that is free, the same for all.
+def listen(host: str, port: int, *, for_others: bool = False) -> list[socket.socket]:
+    """Listen at every address that `host` is; port 0 stands for any that is free, the same for all.
 
-    Raises `UsageError` when one of them is not loopback, and `CannotListen` for a host that is unknown and a port
-    that cannot be had.
+    Raises `UsageError` when one of them is not loopback, unless they are `for_others`, and `CannotListen` for a host
+    that is unknown and a port that cannot be had.
     """
     sockets: list[socket.socket] = []
     refused: list[OSError] = []
-    for family, address in _addresses(host, port):
+    for family, address in _addresses(host, port, for_others=for_others):
         try:
             listening = _listening(family, (address, sockets[0].getsockname()[1] if sockets else port))
         except OSError as error:
@@ -244,18 +275,19 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _addresses(host: str, port: int) -> list[tuple[int, str]]:
-    """Return the addresses of a host, with their families, all of them loopback."""
+def _addresses(host: str, port: int, *, for_others: bool) -> list[tuple[int, str]]:
+    """Return the addresses of a host, with their families, all of them loopback unless they are for others."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise CannotListen(f"there is no host {host!r}: give --host 127.0.0.1, or leave it out") from error
     addresses = list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in found))
     for _, address in addresses:
-        if not ip_address(address.partition("%")[0]).is_loopback:
+        if not (for_others or ip_address(address.partition("%")[0]).is_loopback):
             raise UsageError(
-                f"{host} is an address for others, who would all be let in: serve them from an app of your own, "
-                "with agui_router(sessions, authorize=...)"
+                f"{host} is an address for others, who would all be let in: say who may come in with --authorize "
+                "pkg.module:function, or serve them from an app of your own, with langwire_router(sessions, "
+                "authorize=...)"
             )
     return addresses
 

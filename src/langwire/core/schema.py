@@ -72,9 +72,9 @@ def typescript() -> str:
     parts = [
         "// Made from langwire/events.py by `python -m langwire.core.schema --write`: do not edit.",
         f"/** Counts the incompatible changes of the wire. */\nexport const VERSION = {VERSION};",
-        *(_interface(defs[name]) for name in names),
+        *(interface(defs[name]) for name in names),
         f"/** Every event, told apart by `type`. */\nexport type LangwireEvent =\n{union};",
-        f"{_comment(defs['Entry']['description'])}export type Entry = LangwireEvent & {_fields(defs['Entry'])};",
+        f"{comment(defs['Entry']['description'])}export type Entry = LangwireEvent & {fields_of(defs['Entry'])};",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -85,11 +85,13 @@ def _events(defs: Mapping[str, Schema]) -> dict[str, str]:
     return {reference.removeprefix(_DEFS): tag for tag, reference in mapping.items()}
 
 
-def _interface(definition: Schema) -> str:
-    return f"{_comment(definition['description'])}export interface {definition['title']} {_fields(definition)}"
+def interface(definition: Schema) -> str:
+    """Return a definition of an object as a TypeScript interface, with its description."""
+    return f"{comment(definition['description'])}export interface {definition['title']} {fields_of(definition)}"
 
 
-def _fields(definition: Schema) -> str:
+def fields_of(definition: Schema) -> str:
+    """Return the fields of an object as a TypeScript type in braces."""
     lines = [line for name, field in definition["properties"].items() for line in _field(definition, name, field)]
     return "\n".join(["{", *lines, "}"])
 
@@ -98,19 +100,20 @@ def _field(definition: Schema, name: str, field: Schema) -> Iterator[str]:
     required = name in definition["required"]
     if field.get("default") not in (None, [], {}):
         yield f"  /** Default: {json.dumps(field['default'])}. */"
-    yield f"  {name}{'' if required else '?'}: {_type(field)};"
+    yield f"  {name}{'' if required else '?'}: {type_of(field)};"
 
 
-def _type(field: Schema) -> str:
+def type_of(field: Schema) -> str:
+    """Return a schema as a TypeScript type, `unknown` where it says nothing."""
     match field:
         case {"$ref": reference}:
             return str(reference).removeprefix(_DEFS)
         case {"enum": words}:
             return " | ".join(map(json.dumps, words))
         case {"anyOf": options}:
-            return " | ".join(map(_type, options))
+            return " | ".join(map(type_of, options))
         case {"type": "array", "items": items}:
-            return f"ReadonlyArray<{_type(items)}>"
+            return f"ReadonlyArray<{type_of(items)}>"
         case {"type": "object"}:
             return "Readonly<Record<string, unknown>>"
         case {"type": "integer"}:
@@ -121,7 +124,8 @@ def _type(field: Schema) -> str:
             return "unknown"
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
+    """Return a text as a TypeScript comment, on lines of its own."""
     first, *rest = text.replace("*/", "* /").splitlines()
     if not rest:
         return f"/** {first} */\n"
@@ -141,7 +145,9 @@ def incompatibilities(old: Schema, new: Schema) -> list[str]:
     before, after = old["$defs"], new["$defs"]
     tags = {*_events(after).values()}
     gone = [f"no event has the type {tag!r} any more" for tag in _events(before).values() if tag not in tags]
-    objects = (name for name in before if name != "Event" and (name in after or name not in _events(before)))
+    objects = (
+        name for name in before if "properties" in before[name] and (name in after or name not in _events(before))
+    )
     return gone + [sentence for name in objects for sentence in _changes(name, before[name], after.get(name))]
 
 
@@ -181,24 +187,34 @@ def _bare(kind: Schema) -> str:
 
 def main(arguments: Sequence[str] | None = None, *, folder: Path = _FOLDER) -> int:
     """Check or write the files of the schema in `folder`, and return the exit code: 1 when they are stale."""
-    parser = argparse.ArgumentParser(prog="python -m langwire.core.schema", description="The schema of the wire.")
+    schema = json_schema()
+    texts = {folder / "events.schema.json": as_text(schema), folder / "events.ts": typescript()}
+    return check_or_write("langwire.core.schema", schema, texts, arguments)
+
+
+def as_text(schema: Schema) -> str:
+    """Return a schema as the text of its file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def check_or_write(module: str, schema: Schema, texts: Mapping[Path, str], arguments: Sequence[str] | None) -> int:
+    """Do what `python -m {module}` is told to do with its files, and return the exit code: 1 when they are stale.
+
+    `texts` has what the files are to hold; the first of them is the one of `schema`.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description="The schema of the wire.")
     choice = parser.add_mutually_exclusive_group(required=True)
     choice.add_argument("--check", action="store_true", help="say whether the files are what the code makes")
     choice.add_argument("--write", action="store_true", help="write the files")
     write: bool = parser.parse_args(arguments).write
-    schema = json_schema()
-    json_file = folder / "events.schema.json"
-    files = {
-        json_file: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
-        folder / "events.ts": typescript(),
-    }
-    stale = [file for file, text in files.items() if not file.exists() or file.read_text("utf-8") != text]
+    stale = [file for file, text in texts.items() if not file.exists() or file.read_text("utf-8") != text]
     if write:
         for file in stale:
-            file.write_text(files[file], "utf-8", newline="\n")
+            file.write_text(texts[file], "utf-8", newline="\n")
         return 0
     for file in stale:
-        sys.stdout.write(f"{file.name} is not what the code makes: run `python -m langwire.core.schema --write`\n")
+        sys.stdout.write(f"{file.name} is not what the code makes: run `python -m {module} --write`\n")
+    json_file = next(iter(texts))
     if json_file in stale and json_file.exists():
         for sentence in incompatibilities(json.loads(json_file.read_text("utf-8")), schema):
             sys.stdout.write(f"incompatible: {sentence}\n")

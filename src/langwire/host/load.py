@@ -1,4 +1,4 @@
-"""Knows how to get a graph out of a spec: `path/to/file.py:attr` or `pkg.module:attr`.
+"""Knows how to get a graph, or a function, out of a spec: `path/to/file.py:attr` or `pkg.module:attr`.
 
 A spec runs code, so it comes from the command line, the configuration or the environment, never from a request.
 """
@@ -40,10 +40,27 @@ def load_agent(spec: str) -> Any:
 
     Raises `SpecError`, one line, for every spec that does not load; its `__cause__` is what Python raised.
     """
-    target, attribute = _split(spec)
     with redirect_stdout(sys.stderr):
-        module = _module_of_file(target) if _is_file(target) else _module_of_name(target)
-        return _graph(_attribute(module, attribute, target), f"{target}:{attribute}")
+        return _graph(*_named(spec, "graph"))
+
+
+def load_function(spec: str) -> Callable[..., Any]:
+    """Return the function, or anything else that can be called, that a spec names, for example `login.py:who_asks`.
+
+    A spec is read as `load_agent` does. Raises `SpecError`, one line, for every spec that does not load.
+    """
+    with redirect_stdout(sys.stderr):
+        value, named = _named(spec, "function")
+    if not callable(value):
+        raise SpecError(f"{named} is a {type(value).__name__}: expected a function")
+    return value
+
+
+def _named(spec: str, kind: str) -> tuple[Any, str]:
+    """Return what a spec names, and the spec without what may be left out. `kind` is what is expected there."""
+    target, attribute = _split(spec)
+    module = _module_of_file(target) if _is_file(target) else _module_of_name(target)
+    return _attribute(module, attribute, target, kind), f"{target}:{attribute}"
 
 
 def _split(spec: str) -> tuple[str, str]:
@@ -125,23 +142,24 @@ def _make_importable(*folders: Path) -> None:
 # ------------------------------------------------------------------ the attribute
 
 
-def _attribute(module: ModuleType, attribute: str, target: str) -> Any:
+def _attribute(module: ModuleType, attribute: str, target: str, kind: str) -> Any:
     value: Any = module
     for name in attribute.split("."):
         try:
             with _as_spec_error(f"reading {name} of {target}", AttributeError):
                 value = getattr(value, name)
         except AttributeError as error:
-            raise SpecError(f"{target} has no {attribute}: {_advice(module, value, name)}") from error
+            raise SpecError(f"{target} has no {attribute}: {_advice(module, value, name, kind)}") from error
     return value
 
 
-def _advice(module: ModuleType, owner: Any, name: str) -> str:
+def _advice(module: ModuleType, owner: Any, name: str, kind: str) -> str:
     close = get_close_matches(name, [other for other in dir(owner) if not other.startswith("_")])
-    graphs = [key for key, value in vars(module).items() if _looks_like_graph(value)]
+    looks = _looks_like_graph if kind == "graph" else inspect.isfunction
+    found = [key for key, value in vars(module).items() if looks(value)]
     said = [
         f"did you mean {' or '.join(close)}?" if close else "",
-        f"its graphs are {', '.join(graphs)}" if graphs else "no graph was found in it",
+        f"its {kind}s are {', '.join(found)}" if found else f"no {kind} was found in it",
     ]
     return " ".join(filter(None, said))
 

@@ -124,7 +124,9 @@ class SessionAdapter:
         self._kept: OrderedDict[str, tuple[Session, float]] = OrderedDict()
         """The sessions that are kept in memory, the last used at the end, and when that was."""
         self._looked_at = monotonic()
-        self._closed = False
+        self._closing = self._closed = False
+        self._hurried = asyncio.Event()
+        """Set when turns get no more time to end by themselves."""
 
     # -------------------------------------------------------------- sessions
 
@@ -254,9 +256,30 @@ class SessionAdapter:
         if self._closed:
             raise SessionsClosed("these sessions have been closed: make a new SessionAdapter")
 
-    async def close(self) -> None:
-        """Stop every turn, end every reader, and let go of the store."""
+    @property
+    def closing(self) -> bool:
+        """Whether `close` has been called: no turn begins any more, though some may still run."""
+        return self._closing
+
+    def check_taking(self) -> None:
+        """Raise `SessionsClosed` when no turn is taken any more."""
+        if self._closing:
+            raise SessionsClosed("these sessions are being closed and take no turn any more: make a new SessionAdapter")
+
+    async def close(self, *, drain: float = 0.0) -> None:
+        """Stop every turn, end every reader, and let go of the store.
+
+        Turns that run, or wait behind others, first get `drain` seconds to end by themselves. Meanwhile everything can
+        be read, and no turn is taken (`SessionsClosed`). To wait no longer, call it again without `drain`. Raises
+        `UsageError` for a `drain` below 0.
+        """
+        if not drain >= 0:
+            raise UsageError(f"drain came as {drain!r:.80}: expected seconds, 0 or more")
+        self._closing = True
+        if drain:
+            await self._drain(drain)
         self._closed = True
+        self._hurried.set()
         with self._lock:
             sessions = list(self._known.values())
         await asyncio.gather(*(session.shut("the sessions were closed") for session in sessions))
@@ -264,11 +287,27 @@ class SessionAdapter:
             session.log.close("closed")
         await self.options.store.close()
 
+    async def _drain(self, seconds: float) -> None:
+        """Wait until no turn runs or waits any more, for so many seconds, or until somebody closes at once."""
+        with self._lock:
+            sessions = list(self._known.values())
+        waits = (asyncio.create_task(_all_ended(sessions)), asyncio.create_task(self._hurried.wait()))
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+
+async def _all_ended(sessions: Iterable[Session]) -> None:
+    for session in sessions:
+        await session.ended()
 
 
 def _check_options(middleware: Any, when_busy: Any, when_interrupted: Any, *timeouts: Any) -> None:

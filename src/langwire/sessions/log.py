@@ -282,8 +282,16 @@ class Reader:
     async def lines(self) -> AsyncIterator[bytes]:
         """Yield the entries as JSON lines without their line break. Each is encoded once for all readers of the log."""
         async for _ in self:
-            if self._slot is not None:
-                yield self._slot.line()
+            yield self.line()
+
+    def line(self) -> bytes:
+        """Return the entry that was read last as a JSON line without its line break, encoded once for all readers.
+
+        Raises `UsageError` when none has been read yet.
+        """
+        if self._slot is None:
+            raise UsageError("this reader has read no entry yet: ask for its line after the first one")
+        return self._slot.line()
 
     def close(self) -> None:
         """End the reader; what waits for it is let go."""

@@ -65,6 +65,8 @@ T = TypeVar("T")
 
 MAX_WAITING = 32
 """How many turns may wait for their turn in a session."""
+STOPPING = 5.0
+"""How long turns that are stopped for good may take for it, in seconds."""
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -468,13 +470,18 @@ class Session:
         finally:
             self._moving = False
 
+    async def ended(self) -> None:
+        """Return when nothing runs any more of the turns that run or wait now."""
+        for turn in list(self._unended()):
+            await turn.ended()
+
     async def shut(self, reason: str) -> bool:
         """Stop all turns, those that wait as well; return whether they have stopped."""
         turns = list(self._unended())
         for turn in turns:
             turn.stop(reason)
         with suppress(TimeoutError):
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(STOPPING):
                 for turn in turns:
                     await turn.ended()
         return self.idle
@@ -512,6 +519,7 @@ class Session:
     ) -> Turn:
         """Make a turn, behind those that have not ended."""
         self._check_open()
+        self._adapter.check_taking()
         policy: WhenBusy = one_of(when_busy or self._options.when_busy, WHEN_BUSY)
         unended = self._unended()
         known = [*unended, *([self.turn] if self.turn is not None else [])]

@@ -159,8 +159,11 @@ class SessionStore(Protocol):
         """Name a thread; return whether there is one. Its place in the list stays."""
         ...
 
-    async def claim(self, thread_id: str, owner: str) -> bool:
-        """Make a thread somebody's who has none yet, in a new record where needed; return whether it is theirs now."""
+    async def claim(self, thread_id: str, owner: str | None) -> bool:
+        """Make a thread somebody's that is nobody's yet, in a new record where needed; return whether it is theirs now.
+
+        With `None` nothing but the record is made, where there is none, and the answer is whether it is nobody's.
+        """
         ...
 
     async def list(self, *, owner: str | None = None, limit: int = 50, before: str | None = None) -> Page:
@@ -309,7 +312,7 @@ class RecordStore(ABC):
 
         return await self._move(thread_id, name)
 
-    async def claim(self, thread_id: str, owner: str) -> bool:
+    async def claim(self, thread_id: str, owner: str | None) -> bool:
         def take(record: SessionRecord | None) -> tuple[SessionRecord | None, bool]:
             if record is not None and record.owner is not None:
                 return None, record.owner == owner

@@ -400,6 +400,27 @@ class SessionStoreContract(ABC):
             expect(thread in [record.thread_id for record in (await store.list(owner=owner)).records], True)
 
     @case
+    async def test_a_claim_for_nobody_makes_the_record_alone(self, store: SessionStore, clock: Clock) -> None:
+        expect(await store.claim("thread", None), True)
+        made = await known(store)
+        expect((made.owner, made.turn_id, made.running), (None, None, False))
+        expect((made.created_ms, made.updated_ms), (clock.now, clock.now))
+        clock.now += 1
+        expect(await store.claim("thread", None), True)
+        expect(await store.get("thread"), made)
+        expect(await store.claim("thread", "ann"), True)
+        expect((await known(store)).owner, "ann")
+
+    @case
+    async def test_a_claim_for_nobody_takes_a_thread_from_nobody(self, store: SessionStore, clock: Clock) -> None:
+        """T-2."""
+        await store.claim("thread", "ann")
+        before = await store.get("thread")
+        clock.now += 1
+        expect(await store.claim("thread", None), False)
+        expect(await store.get("thread"), before)
+
+    @case
     async def test_a_title_can_be_changed(self, store: SessionStore, clock: Clock) -> None:
         expect(await store.set_title("thread", "Nobody's"), False)
         expect(await store.get("thread"), None)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from langwire.adapters._shared import correlation
 from langwire.adapters._shared.web import HEADERS, report
 
 from starlette.responses import Response  # isort: skip  after `web`, which says what is missing
@@ -70,12 +71,13 @@ class Stream(Response):
         try:
             closed = await writing.ended()
         finally:
-            await _to_its_end(self._close(writing, closed))
+            await to_its_end(self._close(writing, closed))
         if self.background is not None:
             await self.background()
 
     async def _close(self, writing: _Writing, closed: Closed) -> None:
         await writing.close()
+        correlation.note(ended=closed)
         if self._on_close is not None:
             try:
                 await self._on_close(closed)
@@ -224,7 +226,7 @@ class _Writing:
         self._timer = self._loop.call_at(due, self._look)
 
 
-async def _to_its_end(doing: Awaitable[None]) -> None:
+async def to_its_end(doing: Awaitable[None]) -> None:
     """Await something that must be done, also when we are cancelled, once or again and again; then pass that on."""
     task = asyncio.ensure_future(doing)
     cancelled: asyncio.CancelledError | None = None

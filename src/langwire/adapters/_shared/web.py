@@ -7,8 +7,10 @@ For a router, in the order in which a request meets it:
     Depends(principal_of(authorize))      who asks, or None where nobody is asked
     Rates((30, 60.0)).admit(key)          so many requests for each key
     await read_body(request)              JSON alone, and no more than the limit is ever held
+    check_depth(value)                    and no deeper than one can go
 
-How a stream goes out is in `langwire.adapters._shared.streaming`.
+Who may come in, over HTTP and WebSockets alike, is in `langwire.adapters._shared.gate`, what a client is told of an
+error in `langwire.adapters._shared.refusals`, how a stream goes out in `langwire.adapters._shared.streaming`.
 """
 
 from __future__ import annotations
@@ -30,24 +32,26 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from langwire.errors import MissingExtra, UsageError
+from langwire.adapters._shared import correlation
+from langwire.adapters._shared.refusals import Refused, refusal_of
+from langwire.core._guards import is_mapping
+from langwire.errors import UsageError
+
+# after `refusals`, which says what is missing
+from fastapi import Depends  # isort: skip
+from fastapi import params as fastapi_params  # isort: skip
+from fastapi.exceptions import RequestValidationError  # isort: skip
+from fastapi.routing import APIRoute  # isort: skip
+from starlette.exceptions import HTTPException  # isort: skip
+from starlette.requests import ClientDisconnect, HTTPConnection, Request  # isort: skip
+from starlette.responses import Response  # isort: skip
+from starlette.types import ASGIApp, Receive, Scope, Send  # isort: skip
 
 if TYPE_CHECKING:
     from langwire.core.redaction import Redactor
 
-try:
-    from fastapi import Depends
-    from fastapi import params as fastapi_params
-    from fastapi.exceptions import RequestValidationError
-    from fastapi.routing import APIRoute
-    from starlette.exceptions import HTTPException
-    from starlette.requests import ClientDisconnect, HTTPConnection, Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
-except ImportError as missing:
-    raise MissingExtra('serving on the web needs an extra: pip install "langwire[web]"') from missing
-
 MAX_BODY = 4 * 2**20
+MAX_DEPTH = 64
 BODY_TIMEOUT = 30.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store", "referrer-policy": "no-referrer"}
@@ -57,25 +61,6 @@ logger = logging.getLogger("langwire.web")
 
 
 # ------------------------------------------------------------------ what goes wrong
-
-
-class Refused(HTTPException):
-    """A request is not taken, for a reason that its sender may know: `status`, a `code` for programs, one sentence.
-
-    `retry_after` are seconds.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        retry_after: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(status, message, headers)
-        self.code, self.retry_after = code, retry_after
 
 
 def problem(
@@ -92,6 +77,7 @@ def problem(
     """
     error = {"code": code, "message": message, **({} if error_id is None else {"id": error_id})}
     more = {} if retry_after is None else {"retry-after": str(max(1, ceil(retry_after)))}
+    correlation.note(code=code)
     return Response(
         msgspec.json.encode({"error": error}),
         status,
@@ -103,12 +89,14 @@ def problem(
 def problem_of(error: Exception, *, redactor: Redactor | None = None) -> Response:
     """Return what a client may know of an exception.
 
-    That is all of a `Refused`, an `HTTPException` and a request that does not validate. Of anything else it gets an
-    error id; the story goes to the log `langwire.web`, without what `redactor` takes out.
+    That is all of a `Refused`, its refusal of an error that langwire raises for the request, all of an
+    `HTTPException`, and of a request that does not validate. Of anything else it gets an error id; the story goes to
+    the log `langwire.web`, without what `redactor` takes out.
     """
+    told = refusal_of(error)
+    if told is not None:
+        return problem(told.status_code, told.code, told.detail, None, told.retry_after, told.headers)
     match error:
-        case Refused():
-            return problem(error.status_code, error.code, error.detail, None, error.retry_after, error.headers)
         case HTTPException():
             return _problem_of_status(error)
         case RequestValidationError():
@@ -122,6 +110,17 @@ def problem_of(error: Exception, *, redactor: Redactor | None = None) -> Respons
             )
 
 
+async def deny(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or a WebSocket that has not been accepted, with what says why it is refused.
+
+    A server that can only close such a socket does that, and its client gets a bare 403.
+    """
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+    else:
+        await response(scope, receive, send)
+
+
 async def unknown(_: Request, error: Exception) -> Response:
     """Tell of an address that is none: the application's handler of `HTTPException`."""
     return problem_of(error)
@@ -133,8 +132,10 @@ def report(error: BaseException, *, redactor: Redactor | None = None) -> str:
     story = "".join(traceback.format_exception(error))
     if redactor is not None:
         story = redactor.redact(story)[0]
+    request = correlation.request_id()
+    what = f"error {error_id}" if request is None else f"error {error_id} of request {request}"
     # Indented, so that it forges no line of the log.
-    logger.error("error %s\n    %s", error_id, story.rstrip().replace("\n", "\n    "))
+    logger.error("%s\n    %s", what, story.rstrip().replace("\n", "\n    "))
     return error_id
 
 
@@ -219,6 +220,21 @@ def _check_type(request: Request) -> None:
 
 def _too_large(limit: int) -> Refused:
     return Refused(413, "body_too_large", f"the body is larger than {limit} bytes")
+
+
+def check_depth(value: Any, limit: int = MAX_DEPTH) -> None:
+    """Raise `Refused` (422) when lists and objects of JSON stand in each other more than `limit` deep."""
+    level = _containers([value])
+    for _ in range(limit):
+        level = [inner for outer in level for inner in _containers(outer)]
+        if not level:
+            return
+    raise Refused(422, "too_deep", f"what came is nested deeper than {limit}: send something flatter")
+
+
+def _containers(outer: Any) -> list[Any]:
+    items: Iterable[Any] = outer.values() if is_mapping(outer) else outer
+    return [item for item in items if isinstance(item, dict | list)]
 
 
 # ------------------------------------------------------------------ who they are
@@ -327,21 +343,32 @@ class AllowedHosts:
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = LOOPBACK) -> None:
-        self._app = app
-        self._hosts = frozenset(host.strip("[]").lower() for host in hosts)
+        self._app, self._hosts = app, names_of(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or self._knows(scope):
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
-        else:
-            refusal = problem(
-                421, "host_not_allowed", "this server does not go by the name that the request has as host"
-            )
-            await refusal(scope, receive, send)
+        if scope["type"] in ("http", "websocket"):
+            try:
+                check_host(scope, self._hosts)
+            except Refused as error:
+                await deny(problem_of(error), scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
-    def _knows(self, scope: Scope) -> bool:
-        given = [value for name, value in scope["headers"] if name == b"host"]
-        found = _HOST.fullmatch(given[0].decode("latin-1")) if len(given) == 1 else None
-        return found is not None and (found[1] or found[2]).lower() in self._hosts
+
+def names_of(hosts: Iterable[str]) -> frozenset[str]:
+    """Return names and addresses as `check_host` compares them."""
+    return frozenset(host.strip("[]").lower() for host in hosts)
+
+
+def check_host(scope: Scope, names: frozenset[str]) -> None:
+    """Raise `Refused` (421) when a request does not name exactly one host, or one that is not among the names."""
+    host = host_of(scope)
+    found = None if host is None else _HOST.fullmatch(host)
+    if found is None or (found[1] or found[2]).lower() not in names:
+        raise Refused(421, "host_not_allowed", "this server does not go by the name that the request has as host")
+
+
+def host_of(scope: Scope) -> str | None:
+    """Return the host that a request names, with its port; None where it names none, or several."""
+    given = [value for name, value in scope["headers"] if name == b"host"]
+    return given[0].decode("latin-1") if len(given) == 1 else None

@@ -14,44 +14,27 @@
 | 429 | `too_many_runs` | as many runs go on as may at once |
 | 503 | `shutting_down` | the sessions have been closed |
 
-The sentence is the error's own, where it speaks of what was sent: those of langwire name what came and what to do, and
-hold no secrets. Where it speaks of calls in Python, the client gets another.
+Statuses and sentences are those of every face; what AG-UI calls by another name has that name in its code too.
 """
 
 from __future__ import annotations
 
-from langwire import errors
+from langwire.adapters._shared import refusals
 from langwire.adapters.agui._refused import Refused
 
-_REFUSALS: dict[type[Exception], tuple[int, str]] = {
-    errors.AlreadyAnswered: (409, "already_answered"),
-    errors.AlreadySubmitted: (409, "already_submitted"),
-    errors.InputTooLarge: (413, "input_too_large"),
-    errors.InterruptOpen: (409, "interrupt_open"),
-    errors.InvalidDecision: (422, "invalid_decision"),
-    errors.InvalidInput: (422, "invalid_input"),
-    errors.SessionsClosed: (503, "shutting_down"),
-    errors.TooManyTurns: (429, "too_many_runs"),
-    errors.TurnRunning: (409, "run_in_progress"),
-    errors.UnknownPoint: (422, "unknown_message"),
-    errors.UnknownThread: (404, "unknown_thread"),
+_WORDS = {
+    "too_many_turns": "too_many_runs",
+    "turn_running": "run_in_progress",
+    "unknown_point": "unknown_message",
+    "unknown_turn": "unknown_run",
 }
-
-_SENTENCES: dict[type[Exception], str] = {
-    errors.InterruptOpen: "a question of this thread is open: answer it first",
-    errors.SessionsClosed: "the server is being stopped: try again later",
-    errors.TurnRunning: "another run of this thread goes on: wait for its end, or cancel it",
-    errors.UnknownPoint: "there is no such message or checkpoint in this thread to go back to",
-}
+"""What AG-UI calls by another name."""
 
 
-def refusal_of(error: errors.LangwireError) -> Refused | None:
+def refusal_of(error: Exception) -> Refused | None:
     """Return how an error is told to a client; None for what is no fault of the request."""
-    found = _REFUSALS.get(type(error))
-    if found is None:
-        return None
-    # Nobody learns from the sentence which it was.
-    return Refused(*found, "nothing is known of this thread" if found[1] == "unknown_thread" else str(error))
+    told = refusals.refusal_of(error)
+    return None if told is None else Refused(told.status_code, _WORDS.get(told.code, told.code), told.detail)
 
 
 def code_of(error: str) -> str:
@@ -59,4 +42,4 @@ def code_of(error: str) -> str:
     return _CODES.get(error, error)
 
 
-_CODES = {kind.__name__: code for kind, (_, code) in _REFUSALS.items()}
+_CODES = {kind.__name__: _WORDS.get(code, code) for kind, (_, code) in refusals.TABLE.items()}

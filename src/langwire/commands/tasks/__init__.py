@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from contextlib import suppress
 
+from langwire.commands import seconds
 from langwire.commands.tasks._file import PREFIX, over_the_file
 from langwire.commands.tasks._show import list_tasks, show
 from langwire.commands.tasks._steer import answer, cancel, followup, retry
@@ -76,7 +76,7 @@ def _answer_options(leaf: argparse.ArgumentParser) -> None:
 def _cancel_options(leaf: argparse.ArgumentParser) -> None:
     _id_option(leaf)
     leaf.add_argument("--reason", metavar="TEXT", default="", help="kept with the task")
-    leaf.add_argument("--wait", type=_seconds, default=5.0, metavar="SECONDS", help="how long to wait for its end (5)")
+    leaf.add_argument("--wait", type=seconds, default=5.0, metavar="SECONDS", help="how long to wait for its end (5)")
 
 
 def _followup_options(leaf: argparse.ArgumentParser) -> None:
@@ -92,7 +92,7 @@ def _worker_options(leaf: argparse.ArgumentParser) -> None:
     leaf.add_argument("--concurrency", type=_count, default=3, metavar="N", help="at most so many tasks at once (3)")
     leaf.add_argument(
         "--lease",
-        type=_seconds,
+        type=seconds,
         default=30.0,
         metavar="SECONDS",
         help="others take over when it is silent for so long (30)",
@@ -106,13 +106,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number, 1 or more, not {text!r}")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, not {text!r}")
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, Callable[[argparse.ArgumentParser], None]]] = {

@@ -1,0 +1,321 @@
+"""The page in a real browser: a chat that streams, tools, questions, and nothing lost by a reload or a second tab."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import interrupt
+
+from agui.browser import BUILT, chromium, missing
+from agui.served import listening
+from langwire.app import create_app
+from langwire.app._security import POLICY
+from langwire.demo.agents import build_concierge, build_failing, build_team
+from langwire.testing import ScriptedModel
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page, WebSocketRoute
+
+# The page knows nothing of LangGraph: one environment has what opens it, the one with the newest.
+expect = pytest.importorskip("playwright.async_api", reason="playwright is not in this environment").expect
+expect.set_options(timeout=20_000)
+
+if "chromium" in missing() and not os.environ.get("LANGWIRE_WHOLE"):
+    pytest.skip("the page needs chromium", allow_module_level=True)
+
+PHONE = {"width": 375, "height": 667}
+
+
+class Visit:
+    """Somebody at the page, and what went wrong there."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
+        )
+        self.log = page.locator("#log")
+
+    async def say(self, text: str) -> None:
+        await self.page.get_by_role("textbox", name="Message").fill(text)
+        await self.page.keyboard.press("Enter")
+
+    async def rests(self) -> None:
+        """Wait until no turn runs, after one was seen to."""
+        await expect(self.page.locator("#send")).to_be_visible()
+
+    async def reads(self, text: str) -> None:
+        await expect(self.log).to_contain_text(text)
+
+    async def presses(self, name: str) -> None:
+        await self.page.get_by_role("button", name=name, exact=True).click()
+
+    async def photograph(self, name: str) -> None:
+        BUILT.mkdir(parents=True, exist_ok=True)
+        await self.page.screenshot(path=BUILT / f"page-{name}.png")
+
+    @property
+    def words(self) -> Any:
+        """What is read of the thread, folded or not."""
+        return self.log.evaluate("log => log.textContent")
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
+
+
+@asynccontextmanager
+async def visited(browser: Browser, graph: Any, **options: Any) -> AsyncIterator[Visit]:
+    """A visit to the page of a graph's server; it has gone well if the browser had nothing to complain of."""
+    app = create_app(graph)
+    async with listening(app) as url:
+        visit = Visit(await browser.new_page(**options), url)
+        await visit.page.goto(url)
+        try:
+            yield visit
+        finally:
+            await visit.photograph("last")
+            await visit.page.close()
+            await app.state.langwire.close()
+    assert visit.complaints == []
+
+
+def asking(*questions: Any) -> Any:
+    """Return a graph that asks these questions at once, and says what it was answered."""
+
+    def node(question: Any) -> Any:
+        return lambda _: {"messages": [("ai", f"Answered: {interrupt(question)}")]}
+
+    graph: Any = StateGraph(MessagesState)
+    for at, question in enumerate(questions):
+        graph.add_node(f"ask{at}", node(question))
+        graph.add_edge(START, f"ask{at}")
+    return graph.compile(checkpointer=InMemorySaver())
+
+
+def saying(text: str) -> Any:
+    """Return a graph whose model says one text."""
+    model = ScriptedModel(script=[text])
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("say", lambda state: {"messages": [model.invoke(state["messages"])]})
+    graph.add_edge(START, "say")
+    return graph.compile(checkpointer=InMemorySaver())
+
+
+async def test_a_chat_streams_with_thinking_and_a_tool(browser: Browser) -> None:
+    async with visited(browser, build_concierge(0.01)) as visit:
+        await visit.log.evaluate(
+            "log => { window.seen = new Set(); new MutationObserver(() => seen.add(log.textContent.length))"
+            ".observe(log, { childList: true, characterData: true, subtree: true }) }"
+        )
+        await visit.say("The weather in Oslo")
+        await visit.reads("get_weather: crisp and clear, 8 °C")
+        await visit.rests()
+        assert await visit.page.evaluate("seen.size") > 10, "the answer did not stream"
+        await expect(visit.page.locator(".user .text")).to_have_text("The weather in Oslo")
+        await expect(visit.page.get_by_text("They wrote:")).to_be_hidden()
+        await visit.page.get_by_text("Thinking").click()
+        await expect(visit.page.get_by_text("They wrote:")).to_be_visible()
+        card = visit.page.locator(".call")
+        await expect(card.locator(".status")).to_have_text("done")
+        await card.locator("summary").click()
+        await expect(card.locator(".args")).to_have_text('{\n  "city": "Oslo"\n}')
+        await expect(card.locator(".result")).to_have_text("crisp and clear, 8 °C")
+        await expect(visit.page.locator("nav a[aria-current]")).to_have_text("The weather in Oslo")
+        await visit.photograph("chat")
+
+
+async def test_a_question_shows_all_arguments_and_waits_for_its_answer(browser: Browser) -> None:
+    """A question survives a reload, and what is decided is done once (T-8)."""
+    async with visited(browser, build_concierge(0)) as visit:
+        await visit.say("Write to Ann")
+        question = visit.page.locator(".question")
+        for shown in ("Send an email to", '"to": "ann@example.org"', '"subject": "A note for you"', "Best wishes"):
+            await expect(question).to_contain_text(shown)
+        await expect(question).to_be_in_viewport(ratio=0.5)
+        await visit.photograph("question")
+        await visit.page.reload()
+        await expect(question).to_contain_text('"to": "ann@example.org"')
+        await visit.presses("Approve")
+        await visit.reads("Done. Sent to ann@example.org.")
+        await expect(question).to_have_count(0)
+        await visit.rests()
+        await visit.say("Write to Bob")
+        await visit.presses("Reject")
+        await visit.reads("Nothing was sent.")
+
+
+async def test_a_reload_amid_the_stream_loses_and_repeats_nothing(browser: Browser) -> None:
+    """F-S2: the thread is in the address, and is read from its beginning."""
+    async with visited(browser, build_concierge(0.03)) as visit:
+        await visit.say("The weather in Oslo")
+        await visit.reads("One moment.")
+        await visit.page.reload()
+        await visit.reads("get_weather: crisp and clear, 8 °C")
+        await visit.rests()
+        streamed = await visit.words
+        await visit.page.reload()
+        await visit.reads("get_weather: crisp and clear, 8 °C")
+        assert (await visit.words).strip() == streamed.strip()
+        assert streamed.count("The weather in Oslo") == 2  # what was said, and what was thought of it
+
+
+async def test_two_tabs_read_one_thread(browser: Browser) -> None:
+    """F-S1: what is said in one is read in the other, and both read all of it."""
+    async with visited(browser, build_concierge(0.02)) as visit:
+        await visit.say("Hello")
+        await visit.reads("They wrote")
+        other = Visit(await browser.new_page(), visit.url)
+        await other.page.goto(visit.page.url)
+        for tab in (visit, other):
+            await tab.reads("say pink or gold.")
+            await tab.rests()
+        await other.say("The weather in Rome")
+        for tab in (visit, other):
+            await tab.reads("get_weather: sunny, 27 °C")
+            await tab.rests()
+        assert await visit.words == await other.words
+        assert other.complaints == []
+        await other.page.close()
+
+
+async def test_a_turn_can_be_stopped(browser: Browser) -> None:
+    """F-W1: a stop is seen at once."""
+    async with visited(browser, build_concierge(0.05)) as visit:
+        await visit.say("Hello")
+        await visit.reads("They")
+        await visit.presses("Stop")
+        await visit.reads("Stopped.")
+        await visit.rests()
+        await visit.presses("Go on")
+        await expect(visit.page.locator("#stop")).to_be_visible()
+
+
+async def test_an_error_is_told_kindly_and_can_be_tried_again(browser: Browser) -> None:
+    """T-15: nothing of the exception but its class."""
+    graph = build_failing(0)
+    graph.checkpointer = InMemorySaver()
+    async with visited(browser, graph) as visit:
+        await visit.say("Hello")
+        await visit.reads("Something went wrong (ConnectionError)")
+        await expect(visit.page.get_by_role("button", name="Try again")).to_be_visible()
+        await visit.rests()
+
+
+async def test_several_questions_are_answered_together(browser: Browser) -> None:
+    one = {"action_requests": [{"name": "pay", "args": {"eur": 7}}, {"name": "write", "args": {"to": "Ann"}}]}
+    async with visited(browser, asking(one, "Your name?")) as visit:
+        await visit.say("Begin")
+        pay, write = visit.page.locator(".action").nth(0), visit.page.locator(".action").nth(1)
+        await expect(pay).to_contain_text('"eur": 7')
+        await pay.get_by_role("button", name="Approve").click()
+        await write.get_by_role("button", name="Reject").click()
+        await expect(write.get_by_role("button", name="Reject")).to_have_attribute("aria-pressed", "true")
+        await visit.page.get_by_label("Your answer").fill("Ann")
+        await visit.presses("Answer")
+        await visit.reads("Answered: Ann")
+        await visit.reads("'approve'")
+        await visit.reads("'reject'")
+
+
+async def test_what_an_agent_says_is_never_markup(browser: Browser) -> None:
+    """T-14: and the policy would not have it run either."""
+    text = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script><b>bold</b>"
+    async with visited(browser, saying(text)) as visit:
+        await visit.say(text)
+        await expect(visit.page.locator(".assistant .text")).to_have_text(text)
+        await expect(visit.page.locator(".user .text")).to_have_text(text)
+        assert await visit.page.locator("#log img, #log b, #log script").count() == 0
+        assert await visit.page.title() == "langwire"
+        response = await visit.page.reload()
+        assert response is not None
+        assert response.headers["content-security-policy"] == POLICY
+
+
+async def test_what_a_subagent_says_stands_in_its_call(browser: Browser) -> None:
+    graph = build_team(0)
+    graph.checkpointer = InMemorySaver()
+    async with visited(browser, graph) as visit:
+        await visit.say("Plan a day in Rome")
+        await expect(visit.page.locator(".lane .message").first).to_be_attached()
+        await visit.rests()
+        assert await visit.page.locator(".call .lane .call").count() > 0
+
+
+async def test_the_page_is_of_use_on_a_phone(browser: Browser) -> None:
+    async with visited(browser, build_concierge(0), viewport=PHONE, color_scheme="dark") as visit:
+        await visit.say("Write to Ann")
+        await expect(visit.page.get_by_role("button", name="Approve")).to_be_in_viewport()
+        assert await visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        await expect(visit.page.locator("#threads")).to_be_hidden()
+        await visit.presses("Conversations")
+        await visit.photograph("phone")
+        await visit.presses("New")
+        await expect(visit.page.locator("#threads")).to_be_hidden()
+        await expect(visit.log).to_be_empty()
+        await visit.presses("Conversations")
+        await visit.page.get_by_role("link", name="Write to Ann").click()
+        await expect(visit.page.get_by_role("button", name="Approve")).to_be_in_viewport()
+
+
+async def test_a_thread_that_is_not_there_is_told_kindly(browser: Browser) -> None:
+    app = create_app(build_concierge(0))
+    async with listening(app) as url:
+        page = await browser.new_page()
+        await page.goto(f"{url}/#nobodys")
+        await expect(page.get_by_role("alert")).to_have_text("This conversation is not here, or not yours.")
+        await page.get_by_role("button", name="New").click()
+        await expect(page.get_by_role("alert")).to_be_hidden()
+        await page.close()
+        await app.state.langwire.close()
+
+
+async def test_a_line_that_breaks_is_told_and_mended(browser: Browser) -> None:
+    async with visited(browser, build_concierge(0)) as visit:
+        lines: list[WebSocketRoute] = []
+        whole = True
+
+        async def through(line: WebSocketRoute) -> None:
+            lines.append(line)
+            if whole:
+                line.connect_to_server()
+            else:
+                await line.close()
+
+        await visit.page.route_web_socket("**/socket?*", through)
+        await visit.say("The weather in Oslo")
+        await visit.reads("crisp and clear")
+        await visit.rests()
+        whole = False
+        await lines[-1].close()
+        await expect(visit.page.get_by_role("status")).to_have_text("Reconnecting …")
+        whole = True
+        await visit.presses("Try now")
+        await expect(visit.page.get_by_role("status")).to_be_empty()
+        await expect(visit.page.get_by_role("button", name="Try now")).to_be_hidden()
+        await visit.say("The weather in Rome")
+        await visit.reads("get_weather: sunny, 27 °C")
+        await expect(visit.page.locator(".user")).to_have_count(2)
+
+
+async def test_what_cannot_be_sent_stays_where_it_was_written(browser: Browser) -> None:
+    async with visited(browser, build_concierge(0)) as visit:
+        await visit.page.route("**/v1/threads", lambda route: route.abort())
+        await visit.say("Hello")
+        await expect(visit.page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+        await expect(visit.page.get_by_role("textbox", name="Message")).to_have_value("Hello")
+        await visit.page.unroute("**/v1/threads")
+        await visit.presses("Send")
+        await visit.reads("say pink or gold.")
+        await expect(visit.page.get_by_role("alert")).to_be_hidden()
+        visit.complaints = [said for said in visit.complaints if "ERR_FAILED" not in said]  # the browser's own
