@@ -950,11 +950,39 @@ async def test_history_holds_what_was_before_the_turn_that_runs_and_what_it_was_
         await chat.hold.reached
         history = await session.history()
         assert [message.text for message in history.transcript.messages] == ["one", "re: one"]
+        assert history.transcript.outcome == "complete", "that of the turn before"
         first = await anext(session.subscribe(history.position))
         assert first.event == turns_of(session)[1][0]
         chat.hold.release()
         await done(turn)
         assert [words for _, words in await said(session)] == ["one", "re: one", "two", "re: two"]
+
+
+async def test_history_is_whole_while_a_turn_ends_that_was_stopped_before_its_time_had_come() -> None:
+    """Such a turn has begun in the log and read no checkpoint: that does not make the thread a new one."""
+    ending, going_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemorySessionStore):
+        async def withdraw(self, thread_id: str, turn_id: str) -> None:
+            ending.set()
+            await going_on.wait()
+            await super().withdraw(thread_id, turn_id)
+
+    chat = Chat(Fault())
+    async with SessionAdapter(chat.graph, Slow()) as sessions:
+        session = sessions.get("thread")
+        first = await session.submit("one")
+        await chat.hold.reached
+        second = await session.submit("two", when_busy="enqueue")
+        second.stop()
+        chat.hold.release()
+        await first.wait()
+        await ending.wait()
+        history = await session.history()
+        assert [message.text for message in history.transcript.messages] == ["one", "re: one"]
+        assert history.position == f"{session.log.id}:{len(turns_of(session)[0])}"
+        going_on.set()
+        await second.ended()
 
 
 @pytest.mark.parametrize("how", ["cancelled", "error", "timeout"])

@@ -21,7 +21,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -49,9 +49,6 @@ from langwire.tasks.states import TERMINAL, TaskState
 from langwire.tasks.task import Task, TaskQuery
 
 from fastapi import APIRouter, Depends, Query, Request, Response  # isort: skip  after `web`, which says what is missing
-
-if TYPE_CHECKING:
-    from langwire.sessions.session import Session
 
 _LOOK = 5.0
 """Seconds after which a reader looks again by itself, should the store not have woken it."""
@@ -320,14 +317,8 @@ async def _read(request: Request, kind: type[B]) -> B:
 
 def _line(view: View, task: Task, entry: Entry) -> bytes | None:
     """Return an event of a task as the same frame that an entry of a thread is; None when it is not shown."""
-    told = view.event(cast("Session", _Thread(task.id)), entry.event)
+    told = view.event(task.id, entry.event)  # a task runs on the thread of its id
     return None if told is None else b'{"seq":%d,"at_ms":%d,%b' % (entry.seq, entry.at_ms, told[1:])
-
-
-class _Thread(NamedTuple):
-    """All that a view asks of a session: a task runs on the thread of its id."""
-
-    thread_id: str
 
 
 def _told(answer: Any, body: type[_Body] | None = None, media_type: str = "application/json") -> dict[str, Any]:

@@ -148,7 +148,12 @@ async def _serve(
         )
         # A stream that goes on is ended before uvicorn waits for it; what is left then gets no more than this.
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+            ws_per_message_deflate=False,  # a token is too short to be worth it, and each socket would hold 300 kB more
         )
         server = _Server(config, app, sessions, _lines(service, sockets[0]), out, drain=service.drain)
         await server.serve(sockets)

@@ -187,8 +187,9 @@ class Session:
             position = self.log.position
             if turn is not None and turn.first is not None:
                 position = f"{self.log.id}:{max(turn.first, self.log.first) - 1}"
-                config["configurable"]["checkpoint_id"] = turn.checkpoint_before
-                unread = turn.checkpoint_before is None  # the thread was new
+                if turn is self._asking:  # else it ends without having been admitted, and has changed nothing
+                    config["configurable"]["checkpoint_id"] = turn.checkpoint_before
+                    unread = turn.checkpoint_before is None  # the thread was new
             snapshot = None if unread else await snapshot_of(self._options.graph, config)
             if self.turn is last:  # else a turn has begun, and this may hold some of it
                 break
@@ -200,7 +201,10 @@ class Session:
     def _history(self, snapshot: Any, record: SessionRecord | None, position: str) -> History:
         events = retold(snapshot, self.thread_id)
         closed = _answered_in(record)
-        outcome, running = self.outcome, record is not None and record.running
+        outcome, error, running = self.outcome, self.error, record is not None and record.running
+        if record is not None and self._running() is not None:
+            # What runs here is no part of it, and the record still has the end of the turn before.
+            outcome, error, running = record.outcome, record.error, False
         if outcome in ("error", "cancelled", "timeout") or running:
             closed.add(BREAKPOINT)  # a checkpoint cannot tell a run that was stopped from one that waits there
         events = [event for event in events if not (isinstance(event, Interrupt) and event.id in closed)]
@@ -209,7 +213,7 @@ class Session:
             open = tuple(id for id in end.interrupts if id not in closed)
             outcome = end.outcome if open or outcome in (None, "interrupted") else outcome
             outcome = "cancelled" if running and not open else outcome
-            events[-1] = msgspec.structs.replace(end, outcome=outcome, error=self.error, interrupts=open)
+            events[-1] = msgspec.structs.replace(end, outcome=outcome, error=error, interrupts=open)
         if self._options.redactor is not None:
             redaction = self._options.redactor.begin()
             events = [told for event in events for told in redaction.feed(event)]

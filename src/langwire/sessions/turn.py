@@ -288,7 +288,7 @@ class Turn:
         return await self._run(run, parser)
 
     def _start(self, before: Standing) -> StreamParser:
-        """Tell that the turn begins."""
+        """Tell that the turn begins; `before` is where the thread stands, as far as it was looked at."""
         self.cause, self.checkpoint_before, self._began_at = self._call.cause, before.checkpoint_id, monotonic()
         parser = self._parser = self._call.parser(before, self.id)
         entries = self._tell(parser.start())

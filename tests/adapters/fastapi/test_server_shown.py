@@ -83,7 +83,7 @@ class Seen:
 
     def both(self, event: Event) -> Any:
         """The event as it is told of the past, which is as it is told live but for its number and time."""
-        live, past = self.entry(event), self.view.event(self.session, event)
+        live, past = self.entry(event), self.view.event(self.session.thread_id, event)
         told = None if past is None else json.loads(past)
         assert live == (None if told is None else {"seq": self._seq, "at_ms": 5, **told})
         return told
@@ -174,7 +174,7 @@ def test_nothing_is_cut_where_the_server_says_so(session: Session) -> None:
 
 
 def test_the_past_can_be_had_in_full(session: Session) -> None:
-    line = View(Shown(), None).event(session, ToolResult(id="1", content=BIG, artifact=1), full=True)
+    line = View(Shown(), None).event(session.thread_id, ToolResult(id="1", content=BIG, artifact=1), full=True)
     assert json.loads(line or b"") == {"type": "tool_result", "id": "1", "content": BIG}
 
 

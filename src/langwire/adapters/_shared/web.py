@@ -187,11 +187,21 @@ def _first_of(error: RequestValidationError) -> str:
 async def read_body(request: Request, limit: int = MAX_BODY, *, within: float = BODY_TIMEOUT) -> bytes:
     """Return the JSON text of a request's body, as bytes that nobody has read yet.
 
-    At most `limit` bytes and one chunk are ever held. Raises `Refused`: 415 for anything but `application/json` in
-    UTF-8, which is what a form or a script of another site cannot send without asking first; 413 for more than
-    `limit` bytes; 408 when it is not there `within` so many seconds.
+    Raises `Refused`: 415 for anything but `application/json` in UTF-8, which is what a form or a script of another site
+    cannot send without asking first; and what `read_bytes` raises.
     """
     _check_type(request)
+    return await read_bytes(request, limit, within=within)
+
+
+async def read_bytes(request: Request, limit: int, *, within: float = BODY_TIMEOUT) -> bytes:
+    """Return a request's body, whatever it is; at most `limit` bytes and one chunk are ever held.
+
+    Raises `Refused`: 415 for a body that is encoded, 413 for more than `limit` bytes, 408 when it is not there `within`
+    so many seconds.
+    """
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Refused(415, "unsupported_media_type", "expected a body without content-encoding")
     length = request.headers.get("content-length", "")
     if length.isdecimal() and (len(length) > 15 or int(length) > limit):
         raise _too_large(limit)
@@ -214,8 +224,6 @@ def _check_type(request: Request) -> None:
     charset = options.replace(" ", "").replace('"', "")
     if kind.strip() != "application/json" or charset not in ("", "charset=utf-8"):
         raise Refused(415, "unsupported_media_type", "expected content-type: application/json, in UTF-8")
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise Refused(415, "unsupported_media_type", "expected a body without content-encoding")
 
 
 def _too_large(limit: int) -> Refused:

@@ -41,7 +41,7 @@ def body_of(kind: Any, **properties: Any) -> dict[str, Any]:
     told = {name: schema_of(type) for name, type in properties.items()}
     required = [name for name in schema.get("required", ()) if name != "type"]
     schema = {**schema, "properties": {**schema["properties"], **told}, "required": required}
-    return {"requestBody": {"required": bool(required), "content": {JSON: {"schema": schema}}}}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
 
 
 def answers(status: int, kind: Any, media_type: str = JSON) -> dict[int | str, dict[str, Any]]:

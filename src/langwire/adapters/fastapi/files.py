@@ -20,7 +20,7 @@ OCTETS = "application/octet-stream"
 
 _SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain"})
 """What a browser may show by itself, beside sound and video: nothing that can hold a script."""
-_MIME = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+MIME = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _COST = 1024
 """What a file takes beside its bytes, roughly: a thousand empty ones are not nothing."""
 
@@ -60,7 +60,7 @@ class Files:
         if len(data) > self.max_file:
             raise InputTooLarge(f"a file of {len(data)} bytes came: expected {self.max_file} at most")
         mime = mime.partition(";")[0].strip().lower()
-        if _MIME.fullmatch(mime) is None:  # it comes from anywhere, and goes into a header
+        if MIME.fullmatch(mime) is None:  # it comes from anywhere, and goes into a header
             mime = OCTETS
         file_id = sha256(b"%b\0%b" % (mime.encode(), data)).hexdigest()[:32]
         if self.get(thread_id, file_id) is None:

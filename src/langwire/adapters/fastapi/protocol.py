@@ -152,7 +152,8 @@ class Reset(Frame, frozen=True, kw_only=True, tag="reset"):
     """What was read of the thread is to be dropped: what it holds follows, up to `live`.
 
     `new`: no position was given. `foreign`: it is one of another log, for one of before a restart. `forgotten`: what
-    comes after it is not kept any more. `elsewhere`: a turn that another process ran has ended.
+    comes after it is not kept any more. `elsewhere`: a turn that began in another process has ended, or another one
+    has begun here.
     """
 
     reason: ResetReason

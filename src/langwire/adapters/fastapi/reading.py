@@ -169,7 +169,7 @@ class _Row:
     def _told(self, reason: ResetReason, history: History) -> Iterator[Line]:
         # All of it is settled now, before the first frame goes out: a reader may take its time.
         past, position = past_of(self._session, history), f"{self.log_id}:{number_in(self.reader.position)}"
-        lines = (self._place.view.event(self._session, event) for event in past)
+        lines = (self._place.view.event(self._session.thread_id, event) for event in past)
         return chain(
             [(None, _json(Reset(reason=reason)))],
             ((None, line) for line in lines if line is not None),

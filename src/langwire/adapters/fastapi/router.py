@@ -16,7 +16,6 @@ Whatever is wrong with a request is told as `{"error": {"code", "message"}}`. Th
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from importlib.metadata import version
@@ -29,7 +28,7 @@ from langwire.adapters._shared.gate import Gate, Visitor
 from langwire.adapters._shared.refusals import Refused
 from langwire.adapters.fastapi import protocol
 from langwire.adapters.fastapi._openapi import answers, body_of
-from langwire.adapters.fastapi.files import Files, headers_of
+from langwire.adapters.fastapi.files import MIME, Files, headers_of
 from langwire.adapters.fastapi.sent import read_as, read_json, read_position
 from langwire.adapters.fastapi.shown import Shown
 from langwire.adapters.fastapi.socket import serve_socket
@@ -56,9 +55,9 @@ _COMMANDS: Mapping[str, tuple[type[protocol.Command], int]] = {
     "undo_fork": (protocol.UndoFork, 200),
 }
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
-_MIME = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,100}")
 _FRAMES = {"type": "string", "description": "Server-sent events: each `data` is one frame of the protocol."}
 _BYTES = {"type": "string", "format": "binary"}
+_UPLOADS = {"name": "langwire-file", "in": "header", "required": True, "schema": {"const": "1"}}
 
 Position = Annotated[str | None, Query(max_length=100)]
 
@@ -186,7 +185,10 @@ class _Routes:
             typed = {"input": protocol.Content} if typed_input and kind is protocol.Submit else {}
             yield "POST", f"{thread}/{name}", self.command(name), _told(status, protocol.Ack, body_of(kind, **typed))
         if self._threads.files is not None:
-            upload = {"requestBody": {"required": True, "content": {"*/*": {"schema": _BYTES}}}}
+            upload = {
+                "requestBody": {"required": True, "content": {"*/*": {"schema": _BYTES}}},
+                "parameters": [_UPLOADS],
+            }
             yield "POST", f"{thread}/files", self.upload, _told(201, protocol.UploadedFile, upload)
             yield "GET", f"{thread}/files/{{file_id}}", self.file, _told(200, _BYTES, media_type="*/*")
 
@@ -269,19 +271,17 @@ class _Routes:
         command.__doc__ = (kind.__doc__ or "").partition("\n\n")[0]
         return command
 
-    async def upload(
-        self, request: Request, thread_id: str, langwire_file: Annotated[str | None, Header()] = None
-    ) -> Response:
+    async def upload(self, request: Request, thread_id: str) -> Response:
         """Bring a file, for a message to this thread: the body is the file, and its type the content type.
 
         The header `langwire-file: 1` goes with it, which no form of another site can send.
         """
         session, files = await self._session(request, thread_id), cast("Files", self._threads.files)
         mime = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if langwire_file != "1" or mime in _FORMS or not _MIME.fullmatch(mime):
+        if request.headers.get("langwire-file") != "1" or mime in _FORMS or not MIME.fullmatch(mime):
             message = "expected a file as the body, its type as content-type, and the header langwire-file: 1"
             raise Refused(415, "unsupported_media_type", message)
-        return _json(files.put(session.thread_id, mime, await web.read_body(_as_json(request), files.max_file)), 201)
+        return _json(files.put(session.thread_id, mime, await web.read_bytes(request, files.max_file)), 201)
 
     async def file(self, request: Request, thread_id: str, file_id: str) -> Response:
         """Get a file of a thread."""
@@ -317,12 +317,6 @@ def _visitor(request: Request) -> Visitor:
 
 def _who(request: Request) -> str | None:
     return _visitor(request).principal
-
-
-def _as_json(request: Request) -> Request:
-    """Return a request whose body may be read by the one rule there is, for JSON, whatever its own type."""
-    headers = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
-    return Request({**request.scope, "headers": [*headers, (b"content-type", b"application/json")]}, request.receive)
 
 
 def _json(answer: msgspec.Struct, status: int = 200) -> Response:

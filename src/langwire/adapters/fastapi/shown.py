@@ -134,13 +134,13 @@ class View:
         stamped = Entry(seq=entry.seq, at_ms=entry.at_ms, event=changed)
         return self._made.put(key, encode_entry(stamped, max_value_bytes=_cut(change, self._limit)), filing.ids)
 
-    def event(self, session: Session, event: Event, *, full: bool = False) -> bytes | None:
+    def event(self, thread_id: str, event: Event, *, full: bool = False) -> bytes | None:
         """Return the line of an event of a thread's past, `full` with values of any size; None when it is not shown."""
         kind = type(event)
         if kind in self._hidden:
             return None
         change, limit = self._changes.get(kind), None if full else self._limit
-        changed = event if change is None else change(event, _Filing(self._files, session.thread_id, limit))
+        changed = event if change is None else change(event, _Filing(self._files, thread_id, limit))
         return encode(changed, max_value_bytes=_cut(change, limit))
 
 

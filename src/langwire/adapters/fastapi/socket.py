@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
+from langwire.adapters._shared import correlation
 from langwire.adapters._shared.refusals import Refused, refusal_of
 from langwire.adapters._shared.streaming import to_its_end
 from langwire.adapters._shared.web import deny, problem_of, report
@@ -40,6 +41,7 @@ _CODES: dict[ClosedReason, int] = {"deleted": 1000, "shutting_down": 1012}
 
 _End: TypeAlias = tuple[int, str] | None
 """The code and reason with which a connection is closed; None where the client has left."""
+_TOO_SLOW: _End = (1013, "too_slow")
 
 
 async def serve_socket(
@@ -110,6 +112,8 @@ class _Talk:
             ends: list[asyncio.Future[_End]] = [*tasks, self._too_slow]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             end = next(one for one in ends if one.done()).result()
+            if end == _TOO_SLOW:
+                correlation.note(ended="too_slow")
         finally:
             await to_its_end(self._close(tasks, end))
 
@@ -167,7 +171,7 @@ class _Talk:
         now = self._loop.time()
         due = (self._since if self._under_way else now) + self._send_timeout
         if due <= now:
-            self._too_slow.set_result((1013, "too_slow"))
+            self._too_slow.set_result(_TOO_SLOW)
         else:
             self._timer = self._loop.call_at(due, self._look)
 
@@ -192,6 +196,7 @@ class _Talk:
             command = read_as(value, cast("type[AnyCommand]", AnyCommand), "invalid_frame")
             self._gate.count(self._visitor)
         except Refused as refused:
+            correlation.bad_frame(refused.code)
             await self._send(_encoded(self._error(refused, ref)))
             return False
         if len(self._answering) < MAX_COMMANDS:

@@ -183,7 +183,7 @@ class Threads:
     async def history(self, session: Session, *, full: bool = False) -> HistoryPage:
         """Return what a thread holds, `full` with values of any size. Reading on from its position misses nothing."""
         history = await session.history()
-        lines = (self._place.view.event(session, event, full=full) for event in past_of(session, history))
+        lines = (self._place.view.event(session.thread_id, event, full=full) for event in past_of(session, history))
         events = [msgspec.Raw(line) for line in lines if line is not None]
         lost = lost_beginning(session, history.position)
         # Who reads on from where the log has forgotten is told all of it again.
