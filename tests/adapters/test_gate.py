@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from agui.served import listening
+from langwire.adapters._shared import gate as gates
 from langwire.adapters._shared.gate import PROTOCOL, Gate, Visitor, origins_of
 from langwire.adapters._shared.refusals import Refused
 from langwire.adapters._shared.web import HEADERS, guarded
@@ -596,10 +597,26 @@ async def test_nobody_is_asked_who_they_are_who_may_not_come_in_anyway() -> None
 
 async def test_where_nobody_is_asked_a_visitor_is_an_address() -> None:
     house = House(Gate())
-    await asgi(house, client=("2001:db8:1:2:3:4:5:6", 1))
+    await asgi(house, client=("127.0.0.9", 1))
     await asgi(house, type="http", method="GET", path="/route")
     found = [visitor for _, visitor in house.inside]
-    assert found == [Visitor(None, "2001:db8:1:2::/64"), Visitor(None, "127.0.0.1")]
+    assert found == [Visitor(None, "127.0.0.9"), Visitor(None, "127.0.0.1")]
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"client": ("203.0.113.9", 1)},
+        *({"headers": [(b"host", b"localhost"), (name, b"203.0.113.9")]} for name in gates._PASSED_ON),
+    ],
+    ids=str,
+)
+async def test_what_comes_from_elsewhere_or_through_a_proxy_is_not_let_in_without_asking(scope: Any) -> None:
+    """T-2: a proxy may name this machine as the host."""
+    house = House(Gate())
+    sent = await asgi(house, type="http", method="GET", path="/route", **scope)
+    assert (sent[0]["status"], house.inside) == (403, [])
+    assert b'"authorize_needed"' in sent[1]["body"]
 
 
 async def test_a_server_that_cannot_say_why_closes_the_socket() -> None:

@@ -706,7 +706,25 @@ async def test_frames_that_are_there_at_once_go_out_as_one_chunk() -> None:
     assert ends.told == ["done"]
 
 
-async def test_a_frame_does_not_wait_for_the_next_one() -> None:
+async def test_frames_that_are_joined_already_go_out_as_they_are() -> None:
+    ends = Ends()
+    sent = await asgi(sse(of(b"data: 1\n\n", b"data: 2\n\ndata: 3\n\n"), joined=True, on_close=ends))
+    assert bodies(sent) == [b"data: 1\n\n", b"data: 2\n\ndata: 3\n\n", b""]
+    assert ends.told == ["done"]
+
+
+async def test_a_server_that_says_that_the_client_has_left_while_joined_frames_go_out_is_no_failure() -> None:
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            raise OSError("gone")
+
+    ends = Ends()
+    await asgi(sse(of(b"data: 1\n\n", b"data: 2\n\n"), joined=True, on_close=ends), send=send)
+    assert ends.told == ["disconnected"]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+async def test_a_frame_does_not_wait_for_the_next_one(joined: bool) -> None:
     first_out = asyncio.Event()
 
     async def frames() -> AsyncIterator[bytes]:
@@ -721,7 +739,7 @@ async def test_a_frame_does_not_wait_for_the_next_one() -> None:
         if message.get("body"):
             first_out.set()
 
-    await asgi(sse(frames()), send=send)
+    await asgi(sse(frames(), joined=joined), send=send)
     assert bodies(sent) == [b"data: 1\n\n", b"data: 2\n\n", b""]
 
 

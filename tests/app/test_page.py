@@ -12,15 +12,19 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import interrupt
 
+from agui.asking import says
 from agui.browser import BUILT, chromium, missing
 from agui.served import listening
+from langwire import SessionAdapter
+from langwire.adapters.fastapi import reading
 from langwire.app import create_app
 from langwire.app._security import POLICY
 from langwire.demo.agents import build_concierge, build_failing, build_team
-from langwire.testing import ScriptedModel
+from langwire.sessions.store import MemorySessionStore
+from langwire.testing import Fault, ScriptedModel
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page, WebSocketRoute
+    from playwright.async_api import Browser, Page, Route, WebSocketRoute
 
 # The page knows nothing of LangGraph: one environment has what opens it, the one with the newest.
 expect = pytest.importorskip("playwright.async_api", reason="playwright is not in this environment").expect
@@ -57,6 +61,10 @@ class Visit:
 
     async def presses(self, name: str) -> None:
         await self.page.get_by_role("button", name=name, exact=True).click()
+
+    def forgive(self) -> None:
+        """Take no notice of what the browser itself says of requests that were broken on purpose."""
+        self.complaints = [said for said in self.complaints if "ERR_FAILED" not in said]
 
     async def photograph(self, name: str) -> None:
         BUILT.mkdir(parents=True, exist_ok=True)
@@ -110,6 +118,12 @@ def saying(text: str) -> Any:
     graph.add_node("say", lambda state: {"messages": [model.invoke(state["messages"])]})
     graph.add_edge(START, "say")
     return graph.compile(checkpointer=InMemorySaver())
+
+
+async def lose_the_answer(route: Route) -> None:
+    """Let a request through, and nothing back."""
+    await route.fetch()
+    await route.abort()
 
 
 async def test_a_chat_streams_with_thinking_and_a_tool(browser: Browser) -> None:
@@ -274,10 +288,46 @@ async def test_a_thread_that_is_not_there_is_told_kindly(browser: Browser) -> No
         page = await browser.new_page()
         await page.goto(f"{url}/#nobodys")
         await expect(page.get_by_role("alert")).to_have_text("This conversation is not here, or not yours.")
-        await page.get_by_role("button", name="New").click()
+        await page.get_by_role("textbox", name="Message").fill("Hello")
+        await page.get_by_role("button", name="Begin a new conversation").click()
         await expect(page.get_by_role("alert")).to_be_hidden()
+        await expect(page.get_by_role("button", name="Begin a new conversation")).to_be_hidden()
+        await page.get_by_role("button", name="Send").click()
+        await expect(page.locator("#log")).to_contain_text("say pink or gold.")
         await page.close()
         await app.state.langwire.close()
+
+
+async def test_an_address_that_names_nothing_shows_a_new_conversation(browser: Browser) -> None:
+    async with visited(browser, build_concierge(0)) as visit:
+        await visit.page.goto(f"{visit.url}/#%")
+        await visit.page.reload()
+        await expect(visit.page.locator("#log")).to_be_empty()
+        await visit.presses("New")
+        await visit.say("Hello")
+        await visit.reads("say pink or gold.")
+        assert not visit.page.url.endswith("#%")
+
+
+async def test_a_turn_on_another_server_is_told_as_long_as_it_runs(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "FIRST_LOOK", 0.01)
+    hold, store = Fault(), MemorySessionStore()
+    graph = says("Before.", ["Now ", hold, "done."], saver=InMemorySaver())
+    async with SessionAdapter(graph, store) as there, SessionAdapter(graph, store) as here:
+        session = there.get("t")
+        await (await session.submit("First")).wait()
+        turn = await session.submit("Second")
+        await hold.reached
+        async with visited(browser, here) as visit:
+            await visit.page.goto(f"{visit.url}/#t")
+            await visit.reads("Before.")
+            await visit.reads("The agent is at work on another server")
+            hold.release()
+            await turn.wait()
+            await visit.reads("Now done.")
+            await expect(visit.log).not_to_contain_text("another server")
 
 
 async def test_a_line_that_breaks_is_told_and_mended(browser: Browser) -> None:
@@ -318,4 +368,39 @@ async def test_what_cannot_be_sent_stays_where_it_was_written(browser: Browser) 
         await visit.presses("Send")
         await visit.reads("say pink or gold.")
         await expect(visit.page.get_by_role("alert")).to_be_hidden()
-        visit.complaints = [said for said in visit.complaints if "ERR_FAILED" not in said]  # the browser's own
+        visit.forgive()
+
+
+async def test_what_is_sent_again_is_said_once(browser: Browser) -> None:
+    """F-W2: the server took it, but its answer was lost. Once the text was changed, it is another one."""
+    graph = build_concierge(0)
+    async with visited(browser, graph) as visit:
+        box = visit.page.get_by_role("textbox", name="Message")
+        await visit.page.route("**/submit", lose_the_answer)
+        await visit.say("Hello")
+        await expect(visit.page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+        await visit.reads("say pink or gold.")
+        await visit.rests()
+        await visit.presses("Send")
+        await expect(box).to_have_value("")
+        for number in (2, 3):
+            await visit.say("Hello")
+            await expect(visit.page.locator(".assistant")).to_have_count(number)
+            await expect(box).to_have_value("")
+            await visit.rests()
+        await expect(visit.page.locator(".user .text")).to_have_text(["Hello"] * 3)
+        visit.forgive()
+
+
+async def test_the_same_words_written_anew_are_said_anew(browser: Browser) -> None:
+    """Also where the first ones were taken, and it was not told."""
+    async with visited(browser, build_concierge(0)) as visit:
+        await visit.page.route("**/submit", lose_the_answer)
+        await visit.say("Hello")
+        await expect(visit.page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+        await visit.reads("say pink or gold.")
+        await visit.rests()
+        await visit.say("")
+        await visit.say("Hello")
+        await expect(visit.page.locator(".user .text")).to_have_text(["Hello"] * 2)
+        visit.forgive()

@@ -27,6 +27,7 @@ from langwire.events import (
     Entry,
     Event,
     NodeStart,
+    Progress,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
@@ -801,3 +802,21 @@ async def test_a_value_that_is_not_json_breaks_no_line(event: Event) -> None:
     assert [json.loads(line)["seq"] for line in read] == [1, 2]
     assert not any(b"\n" in line or b"\r" in line for line in read)
     assert [decode_entry(line).seq for line in read] == [1, 2]
+
+
+async def test_a_log_that_begins_anew_is_another_one_to_all_who_know_it() -> None:
+    log = Log()
+    log.begin_anew()
+    assert log.position == f"{log.id}:0", "nothing has been told of one that is empty"
+    log.extend([Progress(text="1"), Progress(text="2")])
+    position, behind, waiting = log.position, log.subscribe(0), log.subscribe()
+    waits = asyncio.ensure_future(anext(waiting))
+    await asyncio.sleep(0)
+    log.begin_anew()
+    assert log.subscribe(position).reset == Reset(reason="foreign", position=log.position)
+    log.append(Progress(text="3"))
+    for reading in (waits, anext(behind)):
+        with pytest.raises(ReaderTooSlow):
+            await reading
+    entry = await anext(log.subscribe(0))
+    assert (entry.seq, entry.event, log.first, log.last) == (4, Progress(text="3"), 4, 4)

@@ -15,6 +15,7 @@ import re
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from operator import length_hint
 from secrets import token_hex
 from time import monotonic_ns, time_ns
 from typing import Literal
@@ -148,6 +149,18 @@ class Log:
         for reader in waiting:
             reader.wake()
 
+    def begin_anew(self) -> None:
+        """Forget all, as a log with another id: something has happened to the thread of which this log knows nothing.
+
+        Positions are foreign then, and who reads is told `ReaderTooSlow`. Without effect on a log that holds nothing.
+        """
+        with self._lock:
+            if not self.last:
+                return
+            # One number is left out, so that also who has read all of it has missed something.
+            self.id, self._forgotten = token_hex(8), self.last + 1
+            self._kept, self.bytes = [], 0
+
     def _forget(self) -> None:
         """Drop the oldest entries, an eighth of the limit at a time: so each one costs next to nothing."""
         keep, size, at = len(self._kept), self.bytes, 0
@@ -243,6 +256,11 @@ class Reader:
         """The position of the last entry that was read."""
         return f"{self._log.id}:{self._seq}"
 
+    @property
+    def more(self) -> bool:
+        """Whether the next entry is at hand, so that nobody waits for it."""
+        return length_hint(self._batch) > 0
+
     def __aiter__(self) -> AsyncIterator[Entry]:
         return self
 
@@ -276,7 +294,7 @@ class Reader:
             came = self._log.take(self._seq)
         if not came and closed is not None:
             self._end(closed)
-        self._batch = iter(_joined(came) if len(came) > self._join_over else came)
+        self._batch = iter(list(_joined(came)) if len(came) > self._join_over else came)
         return next(self._batch, None)
 
     async def lines(self) -> AsyncIterator[bytes]:

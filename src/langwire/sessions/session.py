@@ -170,6 +170,11 @@ class Session:
         """Whether no turn runs or waits."""
         return not self._moving and all(turn.state == "ended" for turn in self._turns)
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns that run or wait, in their order."""
+        return tuple(self._unended())
+
     def subscribe(self, after: int | str | None = None) -> Reader:
         """Return a reader of the thread's log, from a position on: see `Log.subscribe`."""
         self._check_open()
@@ -625,8 +630,9 @@ class Session:
         except UsageError:  # this refuses the turn: its answers are open again
             await self._options.store.withdraw(self.thread_id, turn.id)
             raise
-        self.turn = self._asking = turn
-        self._left = None
+        record, self.turn, self._asking, self._left = self._record, turn, turn, None
+        if record is not None and record.instance not in (None, self._adapter.instance):
+            self.log.begin_anew()  # a turn ran elsewhere meanwhile: what is told here does not go on from what was
 
     async def _read_record(self) -> SessionRecord | None:
         self._record = await self._options.store.get(self.thread_id)

@@ -28,7 +28,7 @@ async def a_turn(after: float | None) -> AsyncIterator[tuple[Attendance, Session
         try:
             yield attendance, session, hold
         finally:
-            await attendance.close()
+            attendance.close()
 
 
 def reason_of(session: Session) -> Any:
@@ -134,26 +134,39 @@ async def test_nothing_is_left_of_a_thread_in_which_nothing_runs() -> None:
         await ended(session)
         with attendance.reading(session):
             pass
-        assert (attendance._timers, attendance._readers, attendance._stopping) == ({}, {}, set())
+        assert (attendance._timers, attendance._readers) == ({}, {})
 
 
-async def test_closing_stops_the_clocks_and_waits_for_what_is_being_stopped() -> None:
+async def test_closing_stops_the_clocks() -> None:
     async with a_turn(60) as (attendance, session, hold):
         with attendance.reading(session):
             pass
         assert len(attendance._timers) == 1
-        await attendance.close()
+        attendance.close()
         assert attendance._timers == {}
         hold.release()
         await ended(session)
         assert reason_of(session) == ("complete", None)
-    async with a_turn(0) as (attendance, session, _):
+
+
+async def test_the_clock_of_one_turn_leaves_a_later_one_alone() -> None:
+    """What was asked for when its readers had left was never read, and goes on."""
+    first, second = Fault(), Fault()
+    attendance = Attendance(0.01)
+    async with SessionAdapter(says(["one ", first], ["two ", second])) as sessions:
+        session = sessions.get("t")
+        await session.submit("go")
+        await first.reached
         with attendance.reading(session):
             pass
-        await passed(0)
-        assert len(attendance._stopping) == 1
-        await attendance.close()
-        assert session.idle
+        first.release()
+        await ended(session)
+        await session.submit("on")
+        await second.reached
+        await passed(0.01)
+        second.release()
+        await ended(session)
+        assert reason_of(session) == ("complete", None)
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan")])

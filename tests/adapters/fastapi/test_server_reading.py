@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -32,7 +32,7 @@ from langwire.sessions.store import MemorySessionStore
 from langwire.testing import Fault
 
 WORDS = [f"w{number} " for number in range(60)]
-Rows = AsyncGenerator[tuple[str | None, bytes]]
+Rows = AsyncGenerator[Sequence[tuple[str | None, bytes]]]
 
 
 class Page:
@@ -43,6 +43,8 @@ class Page:
         self.position = after
         self.lines: list[bytes] = []
         self._rows: Rows = threads.read(session, after)
+        self._came: list[tuple[str | None, bytes]] = []
+        """What has come with what was read, and was not looked at yet."""
 
     @property
     def frames(self) -> list[Any]:
@@ -53,7 +55,9 @@ class Page:
         return [frame["type"] for frame in self.frames]
 
     async def next(self) -> Any:
-        position, line = await anext(self._rows)
+        if not self._came:
+            self._came += await anext(self._rows)
+        position, line = self._came.pop(0)
         self.lines.append(line)
         self.position = position or self.position
         return json.loads(line)
@@ -71,6 +75,7 @@ class Page:
             await self.next()
 
     async def cut(self) -> None:
+        self._came.clear()
         await self._rows.aclose()
 
     async def come_back(self, after: str | None) -> None:
@@ -489,6 +494,31 @@ async def test_who_comes_back_after_a_turn_elsewhere_is_told_the_past_anew(elsew
     await page.cut()
 
 
+@pytest.mark.parametrize("stays", [True, False])
+async def test_a_turn_here_after_one_elsewhere_has_that_one_told_as_well(elsewhere: Elsewhere, stays: bool) -> None:
+    """Nobody saw the other turn here, neither who stayed nor who comes back with a position of before."""
+    elsewhere.hold.release()
+    here, there = await elsewhere.server(), await elsewhere.server()
+    session = await new(here)
+    await say(here, session, "first")
+    await ended(session)
+    page = Page(here, session)
+    await page.caught_up()
+    if not stays:
+        await page.cut()
+    theirs = await there.session(session.thread_id, None)
+    await say(there, theirs, "second")
+    await ended(theirs)
+    await say(here, session, "third")
+    await ended(session)
+    if not stays:
+        await page.come_back(page.position)
+    assert (await page.until("reset"))[-1]["reason"] == ("forgotten" if stays else "foreign")
+    await page.caught_up()
+    assert told_in(page.events()) == await thread_of(session)
+    await page.cut()
+
+
 async def test_a_thread_that_nobody_finishes_is_looked_at_ever_less_often(elsewhere: Elsewhere) -> None:
     session = await new(await elsewhere.server())
     looks: list[float] = []
@@ -583,7 +613,7 @@ async def test_a_reader_lets_go_of_everything_however_it_ends(how: str) -> None:
     async with reading_threads(says("one")) as threads:
         session = await new(threads)
         rows = threads.read(session, None)
-        for _ in range(3):
+        for _ in range(2):
             await anext(rows)
         waits = asyncio.ensure_future(anext(rows))
         await asyncio.sleep(0)

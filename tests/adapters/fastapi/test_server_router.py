@@ -50,7 +50,13 @@ async def test_it_says_what_serves_here() -> None:
         about = (await client.get("")).json()
         assert (await client.get("/")).json() == about
     assert about.pop("version")
-    assert about == {"protocol": 1, "name": "my agent", "max_frame": 1000, "max_body": 2000, "max_file": 16 * 2**20}
+    assert about == {
+        "protocol": 1,
+        "name": "my agent",
+        "max_frame": 1000,
+        "max_body": 2000,
+        "max_file": (8 * 2**20 - 4096) * 3 // 4,
+    }
 
 
 async def test_a_thread_is_made_used_named_and_forgotten() -> None:

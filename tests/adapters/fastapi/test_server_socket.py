@@ -458,7 +458,7 @@ async def test_nothing_is_sent_to_who_has_left(caplog: pytest.LogCaptureFixture)
     class Endless(Threads):
         async def read(self, session: Any, after: str | None) -> AsyncGenerator[Any]:
             while True:
-                yield None, b'{"type":"hello"}'
+                yield ((None, b'{"type":"hello"}'),)
 
     async with SessionAdapter(says("one")) as sessions, in_hand(Endless(sessions)) as (app, thread):
         hand = Strict(app, thread)
@@ -500,12 +500,12 @@ async def test_nothing_comes_after_the_last_frame(steps: int) -> None:
             return await super().do(session, command, principal)
 
         async def read(self, session: Any, after: str | None) -> AsyncGenerator[Any]:
-            yield None, b'{"type":"hello"}'
+            yield ((None, b'{"type":"hello"}'),)
             await asked.wait()
             self.ready.set()
             for _ in range(steps):
                 await asyncio.sleep(0)
-            yield None, b'{"type":"closed","reason":"deleted"}'
+            yield ((None, b'{"type":"closed","reason":"deleted"}'),)
 
     asked = asyncio.Event()
     async with SessionAdapter(says("one")) as sessions, in_hand(Closing(sessions)) as (app, thread):
@@ -524,7 +524,7 @@ async def test_what_fails_here_is_told_without_its_text(caplog: pytest.LogCaptur
 
     class Failing(Threads):
         async def read(self, session: Any, after: str | None) -> AsyncGenerator[Any]:
-            yield None, b'{"type":"hello"}'
+            yield ((None, b'{"type":"hello"}'),)
             raise RuntimeError("hunter2")
 
     async with SessionAdapter(says("one")) as sessions, in_hand(Failing(sessions)) as (app, thread):
@@ -597,12 +597,12 @@ async def test_many_frames_at_once_let_others_have_their_turn() -> None:
     class Long(Threads):
         async def read(self, session: Any, after: str | None) -> AsyncGenerator[Any]:
             for _ in range(1000):
-                yield None, b"{}"
-            yield None, b'{"type":"closed","reason":"deleted"}'
+                yield ((None, b"{}"),)
+            yield ((None, b'{"type":"closed","reason":"deleted"}'),)
 
     async with SessionAdapter(says("one")) as sessions, in_hand(Long(sessions)) as (app, thread):
         hand, turns = Hand(app, thread), 0
         while not hand.task.done():
             await asyncio.sleep(0)
             turns += bool(hand.frames)
-    assert turns >= 1000 // sockets._AT_ONCE
+    assert turns >= 1000 // sockets.AT_ONCE

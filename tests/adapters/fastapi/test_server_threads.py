@@ -37,7 +37,7 @@ from langwire.adapters.fastapi.shown import Shown
 from langwire.adapters.fastapi.threads import Threads
 from langwire.errors import (
     AlreadyAnswered,
-    AlreadySubmitted,
+    InputTooLarge,
     InvalidDecision,
     InvalidInput,
     SessionsClosed,
@@ -194,10 +194,10 @@ async def test_a_thread_has_the_title_that_it_is_given() -> None:
         assert (made.title, made.running, made.outcome) == ("trip", False, None)
         session = await threads.session(made.thread_id, "ann")
         key = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGH"
-        named = await threads.rename(session, Rename(title=f"key {key}"))
+        named = await threads.rename(session, Rename(title=f"key {key}"), None)
         assert key not in (named.title or "")
         assert named.created_ms == made.created_ms
-        assert (await threads.rename(session, Rename(title=None))).title is None
+        assert (await threads.rename(session, Rename(title=None), None)).title is None
         assert (await threads.list("ann")).threads[0].title is None
 
 
@@ -208,7 +208,7 @@ async def test_a_thread_that_only_the_checkpointer_knows_can_be_named() -> None:
         await ended(threads.sessions.get("kept"))
     async with threads_of(says("one", saver=saver)) as threads:
         session = await threads.session("kept", None)
-        assert (await threads.rename(session, Rename(title="found"))).title == "found"
+        assert (await threads.rename(session, Rename(title="found"), None)).title == "found"
         assert [thread.title for thread in (await threads.list(None)).threads] == ["found"]
 
 
@@ -222,7 +222,7 @@ async def test_a_thread_that_is_deleted_is_gone_with_its_files() -> None:
         with pytest.raises(UnknownThread):
             await threads.session(session.thread_id, "ann")
         with pytest.raises(UnknownThread):
-            await threads.rename(session, Rename(title="x"))
+            await threads.rename(session, Rename(title="x"), None)
         assert (await threads.list("ann")).threads == ()
         other = await new(threads, "ann")
     async with threads_of(says("one")) as threads:
@@ -351,8 +351,21 @@ async def test_a_message_that_was_taken_before_is_answered_as_the_first_time() -
         await did(threads, session, Submit(input="more"))
         await ended(session)
         assert len(await messages_of(session)) == 4
-        with pytest.raises(AlreadySubmitted):
-            await threads.do(session, submit, None)
+        assert await did(threads, session, submit) == Ack(turn_id=first.turn_id), "no more of it is known by now"
+        assert len(await messages_of(session)) == 4
+
+
+async def test_the_size_of_files_is_counted_before_they_are_made_larger() -> None:
+    """T-4: a few words name a file again and again."""
+    async with threads_of(says("one"), made={"max_input_bytes": 10_000}, files=Files()) as threads:
+        session = await new(threads)
+        assert threads.files is not None
+        assert threads.max_file == (10_000 - 4096) * 3 // 4
+        file = threads.files.put(session.thread_id, "image/png", b"x" * threads.max_file)
+        with pytest.raises(InputTooLarge, match="files of 11808 bytes in base64 came"):
+            await threads.do(session, Submit(input=[{"type": "file", "file_id": file.file_id}] * 2), None)
+        assert session.turn is None
+        await did(threads, session, Submit(input=[{"type": "file", "file_id": file.file_id}]))
 
 
 async def test_commands_keep_the_order_in_which_they_come() -> None:
@@ -534,6 +547,6 @@ async def test_the_history_reads_on_from_its_position() -> None:
         assert events[-1]["type"] == "turn_end"
         assert [event["text"] for event in events if event["type"] == "text_delta"] == ["a", "one"]
         rows = threads.read(session, page.position)
-        hello = msgspec.json.decode((await anext(rows))[1])
+        ((_, hello),) = await anext(rows)
         await rows.aclose()
-        assert hello["position"] == page.position
+        assert msgspec.json.decode(hello)["position"] == page.position

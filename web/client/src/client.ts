@@ -89,7 +89,7 @@ export interface Handlers {
 
 export interface SubmitOptions {
   context?: readonly string[];
-  /** Names the message, so that it is taken once however often it is sent. Made up where it is missing. */
+  /** Names the message, so that it is taken once however often it is sent: a `newId()`, as where it is missing. */
   clientMessageId?: string;
   whenBusy?: Submit["when_busy"];
   whenInterrupted?: Submit["when_interrupted"];
@@ -190,7 +190,7 @@ export class LangwireThread {
     return this.send({
       type: "submit",
       input,
-      client_message_id: options.clientMessageId ?? name(),
+      client_message_id: options.clientMessageId ?? newId(),
       ...(options.context && { context_lines: options.context }),
       ...(options.whenBusy && { when_busy: options.whenBusy }),
       ...(options.whenInterrupted && { when_interrupted: options.whenInterrupted }),
@@ -331,7 +331,7 @@ export class Connection {
   send(command: Command): Promise<Ack> | null {
     if (!this.#greeted || !this.#line?.send) return null;
     return new Promise((resolve, reject) => {
-      const ref = name();
+      const ref = newId();
       this.#asked.set(ref, { command, resolve, reject });
       this.#say({ ...command, ref });
     });
@@ -491,7 +491,8 @@ export class Connection {
     switch (frame.type) {
       case "hello":
         this.#again();
-        if (this.position !== null && logOf(this.position) === this.#log) this.#turn("live", null);
+        // Before a turn that runs elsewhere the past is told in any case.
+        if (this.position !== null && logOf(this.position) === this.#log && !frame.unfinished) this.#turn("live", null);
         break;
       case "live":
         this.#turn("live", null);
@@ -581,8 +582,8 @@ export async function* serverSent(body: ReadableStream<Uint8Array>, heard: () =>
   }
 }
 
-/** A name that nobody else has. (`randomUUID` is missing on a page that did not come over TLS.) */
-function name(): string {
+/** An id that nobody else has. (`randomUUID` is missing on a page that did not come over TLS.) */
+export function newId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

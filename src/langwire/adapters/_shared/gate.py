@@ -5,7 +5,7 @@ In this order, each refusal with its code:
 | status | code | why |
 |---|---|---|
 | 421 | `host_not_allowed` | nobody is asked who they are, and the host is none of ours |
-| 403 | `authorize_needed` | nobody is asked who they are, and the server was reached at another address than loopback |
+| 403 | `authorize_needed` | nobody is asked who they are, and the request comes from elsewhere, or through a proxy |
 | 403 | `origin_not_allowed` | the page is of another site, or a WebSocket comes without a page and without a token |
 | 400 | `unsupported_protocol` | another version of the protocol is asked for |
 | 401 … | `unauthorized` … | `authorize` knows nobody like that, or says something of its own |
@@ -43,6 +43,7 @@ PROTOCOL = "1"
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _LEFT_OUT = {"http": 80, "https": 443}
 """Ports that a browser does not name."""
+_PASSED_ON = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
 _HTTP_FOR = {"ws": "http", "wss": "https"}
 _FOUND = "langwire.visitor"
 
@@ -58,8 +59,9 @@ class Visitor:
 class Gate:
     """Lets in who may come in: one object for all that is served together.
 
-    `authorize` says who asks, as `langwire.adapters._shared.web` has it. Without it the gate answers only where it was
-    reached at a loopback address, under one of the `hosts`, names or addresses. `origins` are those of other sites
+    `authorize` says who asks, as `langwire.adapters._shared.web` has it. Without it the gate answers only what
+    comes from this machine and through no proxy, under one of the `hosts`, names or addresses. A proxy that does not
+    say that it is one cannot be told from a program here. `origins` are those of other sites
     whose pages may come in, each as `scheme://host` or `scheme://host:port`; those of the same host always may.
 
     Each principal, or each client address where there is none, may send `rate[0]` requests in `rate[1]` seconds and
@@ -219,17 +221,21 @@ def _foreign(message: str) -> Refused:
 
 
 def _check_address(scope: Scope) -> None:
-    """Refuse what reached another address of this machine than loopback, where anybody could have sent it."""
-    server = scope.get("server")
-    if server is None or server[1] is None:  # a Unix socket
-        return
-    with suppress(ValueError):
-        address = ip_address(server[0])
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        if (mapped or address).is_loopback:
-            return
-    if server[0].lower() not in web.LOOPBACK:
+    """Refuse what comes from elsewhere, and what a proxy has passed on, which could come from anywhere."""
+    passed_on = any(name in _PASSED_ON for name, _ in scope["headers"])
+    if passed_on or not all(map(_is_here, (scope.get("server"), scope.get("client")))):
         raise Refused(403, "authorize_needed", "this server lets nobody from elsewhere in without authorize")
+
+
+def _is_here(end: tuple[str, int | None] | None) -> bool:
+    """Whether an end of a connection is on this machine."""
+    if end is None or end[1] is None:  # of a Unix socket
+        return True
+    with suppress(ValueError):
+        address = ip_address(end[0])
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return (mapped or address).is_loopback
+    return end[0].lower() in web.LOOPBACK
 
 
 async def _nothing() -> Message:

@@ -1,7 +1,8 @@
 """Knows how a long stream is written out: joined, kept alive, and let go of when nobody reads.
 
 `frames` is an async iterator of `bytes`, each one or more whole frames. It is read by a task of its own: what it yields
-without waiting in between goes out as one chunk, so nothing is gained by joining frames before, or by batches.
+without waiting in between goes out as one chunk, so nothing is gained by joining frames before, or by batches. A source
+that has joined already what is there together says so: then one task reads and writes, which spares a switch a token.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class Stream(Response):
 
     `keep_alive` is sent after `keep_alive_after` seconds of silence (nothing, where it is None), so that whatever lies
     between does not close the connection. A client that does not take what it is sent within `send_timeout` seconds
-    is dropped, one that leaves is noticed at once. `on_close` is awaited exactly once, with how it came to an end, when
-    `frames` has been closed. What `frames` raises goes to the log, and the connection is broken off.
+    is dropped, one that leaves is noticed at once. `joined` says that `frames` joins what is there together. `on_close`
+    is awaited exactly once, with how it came to an end, when `frames` has been closed. What `frames` raises goes to the
+    log, and the connection is broken off.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Stream(Response):
         keep_alive: bytes | None = None,
         keep_alive_after: float = KEEP_ALIVE_AFTER,
         send_timeout: float = SEND_TIMEOUT,
+        joined: bool = False,
         redactor: Redactor | None = None,
     ) -> None:
         # Starlette would add a charset to a type of text, and clients compare the type as a whole.
@@ -61,7 +64,7 @@ class Stream(Response):
         self.status_code = 200
         self.background: BackgroundTask | None = None
         self.init_headers(headers)
-        self.frames, self.redactor = frames, redactor
+        self.frames, self.joined, self.redactor = frames, joined, redactor
         self.keep_alive, self.keep_alive_after, self.send_timeout = keep_alive, keep_alive_after, send_timeout
         self._on_close = on_close
 
@@ -91,6 +94,7 @@ def sse(
     on_close: Callable[[Closed], Awaitable[None]] | None = None,
     keep_alive_after: float = KEEP_ALIVE_AFTER,
     send_timeout: float = SEND_TIMEOUT,
+    joined: bool = False,
     redactor: Redactor | None = None,
 ) -> Stream:
     """Return a `Stream` of server-sent events: whole frames that end with an empty line, LF alone."""
@@ -101,12 +105,16 @@ def sse(
         keep_alive=KEEP_ALIVE,
         keep_alive_after=keep_alive_after,
         send_timeout=send_timeout,
+        joined=joined,
         redactor=redactor,
     )
 
 
 class _Writing:
     """One stream on its way out. One task reads the frames, one writes what waits, one listens for the client's leave.
+
+    Of frames that are joined already the first one writes each by itself; the second has the beginning, the silences
+    and the end.
 
     A single timer looks after silence and slow readers. It looks at what was noted, and is not set anew by what is
     sent: so neither costs anything for a frame.
@@ -121,7 +129,7 @@ class _Writing:
         """How `frames` ended, once it has."""
         self._woken: asyncio.Future[None] | None = None
         """What the writer waits for, while nothing else does. An `asyncio.Event` takes twice as long."""
-        self._room = asyncio.Event()
+        self._room, self._started = asyncio.Event(), asyncio.Event()
         self._too_slow = self._loop.create_future()
         self._sending: float | None = None
         """Since when a chunk is on its way."""
@@ -152,17 +160,9 @@ class _Writing:
     # -------------------------------------------------------------- tasks
 
     async def _read_frames(self) -> None:
-        frames, waiting = self._stream.frames, self._waiting
+        frames = self._stream.frames
         try:
-            async for frame in frames:
-                waiting.append(frame)
-                self._size += len(frame)
-                if self._woken is not None:
-                    self._wake()
-                if self._size >= _MOST:
-                    self._room.clear()
-                    await self._room.wait()
-            self._read = "done"
+            self._read = await (self._pass_on(frames) if self._stream.joined else self._put_by(frames))
         except Exception as error:
             self._read = "failed"
             report(error, redactor=self._stream.redactor)
@@ -172,10 +172,32 @@ class _Writing:
             if close is not None:
                 await close()
 
+    async def _put_by(self, frames: AsyncIterator[bytes]) -> Closed:
+        waiting = self._waiting
+        async for frame in frames:
+            waiting.append(frame)
+            self._size += len(frame)
+            if self._woken is not None:
+                self._wake()
+            if self._size >= _MOST:
+                self._room.clear()
+                await self._room.wait()
+        return "done"
+
+    async def _pass_on(self, frames: AsyncIterator[bytes]) -> Closed:
+        await self._started.wait()
+        async for frame in frames:
+            try:
+                await self._out({"type": "http.response.body", "body": frame, "more_body": True})
+            except OSError:
+                return "disconnected"
+        return "done"
+
     async def _write(self) -> Closed:
         stream = self._stream
         try:
             await self._out({"type": "http.response.start", "status": 200, "headers": stream.raw_headers})
+            self._started.set()
             while self._waiting or self._read is None:
                 if not self._waiting:
                     self._woken = self._loop.create_future()

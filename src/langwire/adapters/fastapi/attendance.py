@@ -7,11 +7,12 @@ nobody has come back by then, it is stopped. A turn that nobody ever read goes o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from langwire.errors import UsageError
 from langwire.sessions.session import Session
+from langwire.sessions.turn import Turn
 
 
 class Attendance:
@@ -26,7 +27,6 @@ class Attendance:
         self._after = abandon_after
         self._readers: dict[Session, int] = {}
         self._timers: dict[Session, asyncio.TimerHandle] = {}
-        self._stopping: set[asyncio.Task[bool]] = set()
 
     @contextmanager
     def reading(self, session: Session) -> Generator[None]:
@@ -45,26 +45,25 @@ class Attendance:
         """Return how many read a thread."""
         return self._readers.get(session, 0)
 
-    async def close(self) -> None:
-        """Forget all clocks, and wait for the turns that are being stopped."""
+    def close(self) -> None:
+        """Forget all clocks."""
         for session in list(self._timers):
             self._stop_timer(session)
-        await asyncio.gather(*self._stopping)
 
     def _left(self, session: Session) -> None:
         """The last reader has left: give those who may come back some time, if a turn runs or waits."""
-        if self._after is None or session.idle:
-            return
-        self._timers[session] = asyncio.get_running_loop().call_later(self._after, self._abandon, session)
+        turns = session.turns
+        if self._after is not None and turns:
+            loop = asyncio.get_running_loop()
+            self._timers[session] = loop.call_later(self._after, self._abandon, session, turns)
 
-    def _abandon(self, session: Session) -> None:
-        """Stop what runs or waits, unless somebody reads it after all, be it by another face."""
+    def _abandon(self, session: Session, turns: Sequence[Turn]) -> None:
+        """Stop the turns that were left, unless somebody reads the thread after all, be it by another face."""
         self._timers.pop(session, None)
-        if session.idle or self.readers(session) or session.log.readers:
+        if self.readers(session) or session.log.readers:
             return
-        stopping = asyncio.get_running_loop().create_task(session.shut("nobody reads it any more"))
-        self._stopping.add(stopping)
-        stopping.add_done_callback(self._stopping.discard)
+        for turn in turns:  # those that have ended take no harm, and those that came later were asked for unread
+            turn.stop("nobody reads it any more")
 
     def _stop_timer(self, session: Session) -> None:
         timer = self._timers.pop(session, None)

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeAlias
 
 import msgspec
@@ -38,6 +38,8 @@ FIRST_LOOK, LAST_LOOK = 1.0, 15.0
 
 Line: TypeAlias = tuple[str | None, bytes]
 """A frame on its way: the position after it, where it has one, and its JSON on one line."""
+AT_ONCE = 64
+"""So many frames at most go out together."""
 
 _json = msgspec.json.Encoder().encode
 
@@ -51,34 +53,50 @@ class Place:
     attendance: Attendance
 
 
-async def frames(session: Session, place: Place, after: str | None) -> AsyncGenerator[Line]:
+async def frames(session: Session, place: Place, after: str | None) -> AsyncGenerator[Sequence[Line]]:
     """Yield the frames of a thread after a position, or from the beginning for None, until its log ends.
 
-    Closed at any time, it lets go of everything. Raises `UsageError` for what cannot be a position.
+    Those that are there together come together, `AT_ONCE` at most. Closed at any time, it lets go of everything. Raises
+    `UsageError` for what cannot be a position.
     """
-    view, whole = place.view, place.view.whole
     with place.attendance.reading(session):
         row = _Row(session, place)
         try:
-            yield None, _json(await row.hello(after))
+            yield ((None, _json(await row.hello(after))),)
             while row.closed is None:
                 with row.minded():
-                    for line in await row.past():
-                        yield line
-                    reader, log_id = row.reader, row.log_id
-                    # One loop for all that is live, with nothing in it that a token does not need.
-                    async for entry in row.entries():
-                        if type(entry.event) in whole:
-                            json = reader.line()
-                        elif row.goes_stale(entry.event):
-                            break
-                        else:
-                            json = view.entry(session, entry, reader.line())
-                        if json is not None:
-                            yield f"{log_id}:{entry.seq}", json
-            yield None, _json(Closed(reason=row.closed))
+                    past = await row.past()
+                    while told := tuple(islice(past, AT_ONCE)):
+                        yield told
+                    async with aclosing(_live(session, place.view, row)) as live:
+                        async for told in live:
+                            yield told
+            yield ((None, _json(Closed(reason=row.closed))),)
         finally:
             row.reader.close()
+
+
+async def _live(session: Session, view: View, row: _Row) -> AsyncGenerator[Sequence[Line]]:
+    """Yield what comes from the log, as long as it goes on from what has been told.
+
+    One loop for all of it, with nothing in it that a token does not need.
+    """
+    reader, log_id, whole = row.reader, row.log_id, view.whole
+    told: list[Line] = []
+    async for entry in row.entries():
+        if type(entry.event) in whole:
+            json = reader.line()
+        elif row.goes_stale(entry.event):
+            break
+        else:
+            json = view.entry(session, entry, reader.line())
+        if json is not None:
+            told.append((f"{log_id}:{entry.seq}", json))
+        if told and not (reader.more and len(told) < AT_ONCE):
+            yield told
+            told = []
+    if told:
+        yield told
 
 
 class _Row:

@@ -54,6 +54,7 @@ _COMMANDS: Mapping[str, tuple[type[protocol.Command], int]] = {
     "fork": (protocol.Fork, 200),
     "undo_fork": (protocol.UndoFork, 200),
 }
+_UPLOAD_TIMEOUT = 300.0
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _FRAMES = {"type": "string", "description": "Server-sent events: each `data` is one frame of the protocol."}
 _BYTES = {"type": "string", "format": "binary"}
@@ -103,7 +104,7 @@ def langwire_router(
         name=name,
         max_frame=max_frame,
         max_body=max_body,
-        max_file=threads.files.max_file if threads.files is not None else 0,
+        max_file=threads.max_file,
     )
     routes = _Routes(threads, gate, about, keep_alive=keep_alive, send_timeout=send_timeout)
 
@@ -217,7 +218,8 @@ class _Routes:
     async def rename(self, request: Request, thread_id: str) -> Response:
         """Name a thread, or take its name away."""
         session = await self._session(request, thread_id)
-        return _json(await self._threads.rename(session, await self._body(request, protocol.Rename)))
+        asked = await self._body(request, protocol.Rename)
+        return _json(await self._threads.rename(session, asked, _who(request)))
 
     async def delete(self, request: Request, thread_id: str) -> Response:
         """Forget a thread; a turn that runs is stopped."""
@@ -249,13 +251,14 @@ class _Routes:
             on_close=closed,
             keep_alive_after=self._keep_alive,
             send_timeout=self._send_timeout,
+            joined=True,
             redactor=self._threads.sessions.options.redactor,
         )
 
     async def _frames(self, session: Session, after: str | None) -> AsyncIterator[bytes]:
         async with aclosing(self._threads.read(session, after)) as frames:
-            async for position, line in frames:
-                yield _data(line) if position is None else b"id: %b\n%b" % (position.encode(), _data(line))
+            async for told in frames:
+                yield b"".join([_event(position, line) for position, line in told])
 
     def command(self, name: str) -> Callable[..., Any]:
         """Return the function of an address to which a command is sent."""
@@ -281,7 +284,9 @@ class _Routes:
         if request.headers.get("langwire-file") != "1" or mime in _FORMS or not MIME.fullmatch(mime):
             message = "expected a file as the body, its type as content-type, and the header langwire-file: 1"
             raise Refused(415, "unsupported_media_type", message)
-        return _json(files.put(session.thread_id, mime, await web.read_bytes(request, files.max_file)), 201)
+        with self._gate.connection(_visitor(request)):  # so many at once are held in memory
+            data = await web.read_bytes(request, self._threads.max_file, within=_UPLOAD_TIMEOUT)
+        return _json(files.put(session.thread_id, mime, data), 201)
 
     async def file(self, request: Request, thread_id: str, file_id: str) -> Response:
         """Get a file of a thread."""
@@ -323,5 +328,5 @@ def _json(answer: msgspec.Struct, status: int = 200) -> Response:
     return Response(msgspec.json.encode(answer), status, media_type="application/json")
 
 
-def _data(line: bytes) -> bytes:
-    return b"data: %b\n\n" % line
+def _event(position: str | None, line: bytes) -> bytes:
+    return b"data: %b\n\n" % line if position is None else b"id: %b\ndata: %b\n\n" % (position.encode(), line)

@@ -20,6 +20,7 @@ from langwire.adapters._shared.refusals import Refused, refusal_of
 from langwire.adapters._shared.streaming import to_its_end
 from langwire.adapters._shared.web import deny, problem_of, report
 from langwire.adapters.fastapi.protocol import Ack, AnyCommand, Closed, ClosedReason, Error, Pong
+from langwire.adapters.fastapi.reading import AT_ONCE
 from langwire.adapters.fastapi.sent import read_as, read_json, read_position, ref_of
 
 from starlette.websockets import WebSocket, WebSocketDisconnect  # isort: skip  after `web`, which says what is missing
@@ -35,8 +36,6 @@ MAX_COMMANDS = 16
 """So many commands of a connection are done at once."""
 _CLOSE_WITHIN = 1.0
 """So many seconds a client has to take the close frame."""
-_AT_ONCE = 64
-"""After so many frames others have their turn: what goes into the system's buffers need not wait for anything."""
 _CODES: dict[ClosedReason, int] = {"deleted": 1000, "shutting_down": 1012}
 
 _End: TypeAlias = tuple[int, str] | None
@@ -138,13 +137,17 @@ class _Talk:
         try:
             line, count = b"", 0
             async with aclosing(self._threads.read(self._session, after)) as frames:
-                async for _, line in frames:
-                    await self._send(line)
-                    count += 1
+                async for told in frames:
+                    for _, line in told:
+                        await self._send(line)
+                        if self._under_way:
+                            await asyncio.sleep(0)  # an answer waits
                     if self._over:
                         return None
-                    if self._under_way or count % _AT_ONCE == 0:
-                        await asyncio.sleep(0)  # an answer waits, or others have long waited
+                    count += len(told)
+                    if count >= AT_ONCE:
+                        count = 0
+                        await asyncio.sleep(0)  # others have waited, while this may have waited for nothing
             reason = msgspec.json.decode(line, type=Closed).reason
             end = _CODES[reason], str(reason)
         except Exception as error:
@@ -194,16 +197,19 @@ class _Talk:
             value = read_json(self._text(message))
             ref = ref_of(value)
             command = read_as(value, cast("type[AnyCommand]", AnyCommand), "invalid_frame")
-            self._gate.count(self._visitor)
         except Refused as refused:
             correlation.bad_frame(refused.code)
             await self._send(_encoded(self._error(refused, ref)))
             return False
-        if len(self._answering) < MAX_COMMANDS:
-            self._begin(command)
+        try:
+            self._gate.count(self._visitor)
+            if len(self._answering) >= MAX_COMMANDS:
+                message = f"{MAX_COMMANDS} commands are being done: wait for an answer"
+                raise Refused(429, "too_many_commands", message)
+        except Refused as refused:
+            await self._send(_encoded(self._error(refused, ref)))
         else:
-            busy = Refused(429, "too_many_commands", f"{MAX_COMMANDS} commands are being done: wait for an answer")
-            await self._send(_encoded(self._error(busy, ref)))
+            self._begin(command)
         return True
 
     def _text(self, message: Any) -> str:

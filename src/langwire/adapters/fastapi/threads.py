@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from langwire.adapters._shared.refusals import Refused
 from langwire.adapters.fastapi.attendance import Attendance
-from langwire.adapters.fastapi.files import Files
+from langwire.adapters.fastapi.files import File, Files
 from langwire.adapters.fastapi.protocol import (
     Ack,
     AnyCommand,
@@ -44,12 +44,23 @@ from langwire.adapters.fastapi.reading import Line, Place, frames, lost_beginnin
 from langwire.adapters.fastapi.shown import Shown, View
 from langwire.core._updates import is_state, messages_of, state_items
 from langwire.core.codec import decode, encode, jsonable
-from langwire.errors import InvalidInput, LangwireError, UnknownPoint, UnknownThread, UsageError
+from langwire.errors import (
+    AlreadySubmitted,
+    InputTooLarge,
+    InvalidInput,
+    LangwireError,
+    UnknownPoint,
+    UnknownThread,
+    UsageError,
+)
 from langwire.events import Interrupt
 from langwire.sessions.adapter import SessionAdapter
 from langwire.sessions.session import Session
 from langwire.sessions.store import SessionRecord
 from langwire.sessions.turn import Turn
+
+_AROUND = 4096
+"""So many bytes of an input are left for what stands around a file."""
 
 ReadInput: TypeAlias = Callable[[Any], Any]
 """Makes what the graph takes of the JSON that a client sent. A `ValueError` or `TypeError` refuses it."""
@@ -76,12 +87,14 @@ class Threads:
         self.attendance = Attendance(abandon_after)
         self._place = Place(sessions, View(shown, files), self.attendance)
         self._read_input = read_input
+        self.max_file = _fitting(files, sessions)
+        """How many bytes an uploaded file may have: no more than fits into a message."""
         self._said: WeakKeyDictionary[Turn, str | None] = WeakKeyDictionary()
         """The id of the message with which each turn began."""
 
     async def close(self) -> None:
-        """Stop all clocks; what is being stopped because nobody reads it is waited for."""
-        await self.attendance.close()
+        """Stop all clocks."""
+        self.attendance.close()
 
     # -------------------------------------------------------------- which there are
 
@@ -131,10 +144,10 @@ class Threads:
             await store.set_title(thread_id, self._title(asked.title))
         return await self._thread(thread_id)
 
-    async def rename(self, session: Session, asked: Rename) -> Thread:
+    async def rename(self, session: Session, asked: Rename, principal: str | None) -> Thread:
         """Name a thread, or take its name away. Raises `UnknownThread` for one that has been deleted meanwhile."""
         store, title = self.sessions.options.store, self._title(asked.title)
-        if not await store.set_title(session.thread_id, title) and not session.deleted:
+        if not await store.set_title(session.thread_id, title) and principal is None and not session.deleted:
             await store.claim(session.thread_id, None)  # until now the checkpointer alone knew it
             await store.set_title(session.thread_id, title)
         return await self._thread(session.thread_id)
@@ -190,11 +203,11 @@ class Threads:
         position = history.position if lost is None else f"{session.log.id}:{lost - 1}"
         return HistoryPage(events=events, position=position)
 
-    def read(self, session: Session, after: str | None) -> AsyncGenerator[Line]:
+    def read(self, session: Session, after: str | None) -> AsyncGenerator[Sequence[Line]]:
         """Return the frames of a thread from a position on, each with the position after it, where it has one.
 
-        Whoever reads them counts as a reader until the generator is closed. Raises `UsageError`, at the first frame,
-        for what cannot be a position.
+        They come as they are there, some together. Whoever reads them counts as a reader until the generator is closed.
+        Raises `UsageError`, at the first frame, for what cannot be a position.
         """
         return frames(session, self._place, after)
 
@@ -236,14 +249,17 @@ class Threads:
     async def _submit(self, session: Session, command: Submit, principal: str | None) -> Ack:
         position = session.log.position
         given, message_id = self._input(session, command.input)
-        turn = await session.submit(
-            given,
-            context_lines=command.context_lines,
-            client_message_id=command.client_message_id,
-            principal=principal,
-            when_busy=command.when_busy,
-            when_interrupted=command.when_interrupted,
-        )
+        try:
+            turn = await session.submit(
+                given,
+                context_lines=command.context_lines,
+                client_message_id=command.client_message_id,
+                principal=principal,
+                when_busy=command.when_busy,
+                when_interrupted=command.when_interrupted,
+            )
+        except AlreadySubmitted as error:  # by a turn of which nothing but its id is known any more
+            return Ack(ref=command.ref, turn_id=error.turn_id)
         # A message that was taken before has the id under which it was taken.
         message_id = self._said.setdefault(turn, message_id)
         return replace(_taken(command, turn, session, position), message_id=message_id)
@@ -270,25 +286,44 @@ class Threads:
             raise InvalidInput("an empty message came: say something to the agent")
         if isinstance(content, str):
             return content
-        return [
-            {"type": "text", "text": block.text} if isinstance(block, TextBlock) else self._file(session, block)
-            for block in blocks
-        ]
+        said = [block.text if isinstance(block, TextBlock) else self._file(session, block) for block in blocks]
+        # A few words can name a large file again and again: all are counted before any is made larger.
+        size, most = sum(_in_base64(part) for part in said), self.sessions.options.max_input_bytes
+        if size > most:
+            raise InputTooLarge(f"files of {size} bytes in base64 came: expected {most} at most")
+        return [_block_of(part) for part in said]
 
-    def _file(self, session: Session, block: FileBlock) -> dict[str, str]:
-        """Return a file as LangChain's standard block, whole: an address would have the agent's side fetch it."""
+    def _file(self, session: Session, block: FileBlock) -> File:
         file = self.files.get(session.thread_id, block.file_id) if self.files is not None else None
         if file is None:
             raise InvalidInput(f"there is no file {block.file_id!r:.80} in this thread: upload it first")
-        kind = file.mime.partition("/")[0]
-        return {
-            "type": kind if kind in ("image", "audio", "video") else "file",
-            "base64": b64encode(file.data).decode(),
-            "mime_type": file.mime,
-        }
+        return file
 
 
 # ------------------------------------------------------------------ answers
+
+
+def _fitting(files: Files | None, sessions: SessionAdapter) -> int:
+    return 0 if files is None else max(1, min(files.max_file, (sessions.options.max_input_bytes - _AROUND) * 3 // 4))
+
+
+def _in_base64(part: str | File) -> int:
+    return 0 if isinstance(part, str) else len(part.data) * 4 // 3
+
+
+def _block_of(part: str | File) -> dict[str, str]:
+    """Return a part of a message as LangChain's standard block.
+
+    A file is in it whole: an address would have somebody on our side fetch it.
+    """
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    kind = part.mime.partition("/")[0]
+    return {
+        "type": kind if kind in ("image", "audio", "video") else "file",
+        "base64": b64encode(part.data).decode(),
+        "mime_type": part.mime,
+    }
 
 
 def _unknown() -> UnknownThread:

@@ -100,7 +100,7 @@ export class LangwireThread {
         return this.send({
             type: "submit",
             input,
-            client_message_id: options.clientMessageId ?? name(),
+            client_message_id: options.clientMessageId ?? newId(),
             ...(options.context && { context_lines: options.context }),
             ...(options.whenBusy && { when_busy: options.whenBusy }),
             ...(options.whenInterrupted && { when_interrupted: options.whenInterrupted }),
@@ -208,7 +208,7 @@ export class Connection {
         if (!this.#greeted || !this.#line?.send)
             return null;
         return new Promise((resolve, reject) => {
-            const ref = name();
+            const ref = newId();
             this.#asked.set(ref, { command, resolve, reject });
             this.#say({ ...command, ref });
         });
@@ -370,7 +370,8 @@ export class Connection {
         switch (frame.type) {
             case "hello":
                 this.#again();
-                if (this.position !== null && logOf(this.position) === this.#log)
+                // Before a turn that runs elsewhere the past is told in any case.
+                if (this.position !== null && logOf(this.position) === this.#log && !frame.unfinished)
                     this.#turn("live", null);
                 break;
             case "live":
@@ -463,8 +464,8 @@ export async function* serverSent(body, heard) {
         await reader.cancel().catch(() => { });
     }
 }
-/** A name that nobody else has. (`randomUUID` is missing on a page that did not come over TLS.) */
-function name() {
+/** An id that nobody else has. (`randomUUID` is missing on a page that did not come over TLS.) */
+export function newId() {
     return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 /** The log that a position, `<log id>:<seq>`, is one of. */

@@ -1,5 +1,5 @@
 // Knows the page: which thread is looked at, and what one can do with it. What the thread says is `transcript.js`.
-import { LangwireClient, LangwireError } from "./client.js";
+import { LangwireClient, LangwireError, newId } from "./client.js";
 import { Transcript } from "./transcript.js";
 
 const client = new LangwireClient("v1");
@@ -10,6 +10,8 @@ let thread = null;
 let connection = null;
 let turn = null;
 let sending = false;
+/** Names the text in the box as long as it stays as it is: however often it is sent, it is taken once. */
+let messageId = null;
 let lists = 0;
 
 const transcript = new Transcript($("log"), {
@@ -37,6 +39,8 @@ const TROUBLE = {
   already_answered: "This has been answered already.",
   shutting_down: "The server is about to restart. Try again in a moment.",
 };
+/** After these there is nothing more to be said in the conversation. */
+const GONE = ["unknown_thread", "deleted"];
 
 // ------------------------------------------------------------------ looking at a thread
 
@@ -49,8 +53,14 @@ function open(id) {
   $("title").textContent = "New conversation";
   if (id) {
     thread = client.thread(id);
+    let unfinished = false;
     const here = thread.connect({
-      onFrame: (frame) => frame.type === "hello" && transcript.elsewhere(frame.unfinished ?? false),
+      onFrame: (frame) => {
+        if (frame.type === "hello") unfinished = frame.unfinished ?? false;
+        if (frame.type !== "live") return;
+        if (unfinished) transcript.elsewhere(); // not before the past, which is told in between
+        unfinished = false;
+      },
       onEvent: (event) => transcript.take(event),
       onReset: () => transcript.clear(),
       onState: (state, why) => here === connection && show(state, why),
@@ -87,7 +97,21 @@ async function list() {
   $("threads").replaceChildren(...links);
 }
 
-const named = () => decodeURIComponent(location.hash.slice(1));
+/** The id of the thread that the address names, or nothing. */
+function named() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
+}
+
+/** Look at no thread: what is said next begins one. */
+function begin() {
+  if (named()) location.hash = "";
+  else open("");
+  input.focus();
+}
 
 // ------------------------------------------------------------------ doing something
 
@@ -107,6 +131,7 @@ function complain(error) {
   const told = error instanceof LangwireError ? (TROUBLE[error.code] ?? `That did not work: ${error.message}.`) : error;
   $("trouble").textContent = error ? `${told}${error.id ? ` (${error.id})` : ""}` : "";
   $("trouble").hidden = !error;
+  $("anew").hidden = !GONE.includes(error?.code);
 }
 
 async function send() {
@@ -114,15 +139,19 @@ async function send() {
   if (!text || sending || turn) return;
   sending = true;
   update();
+  const clientMessageId = (messageId ??= newId());
   const done = await attempt(async () => {
     if (!thread) {
       const { id } = await client.createThread();
       history.pushState(null, "", `#${encodeURIComponent(id)}`);
       open(id);
     }
-    await thread.submit(text);
+    await thread.submit(text, { clientMessageId });
   });
-  if (done) input.value = "";
+  if (done) {
+    messageId = null;
+    input.value = "";
+  }
   sending = false;
   update();
   list();
@@ -139,6 +168,9 @@ $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   send();
 });
+input.addEventListener("input", () => {
+  messageId = null;
+});
 input.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
@@ -147,11 +179,8 @@ input.addEventListener("keydown", (event) => {
 });
 $("stop").addEventListener("click", () => attempt(() => thread.cancel(turn)));
 $("retry").addEventListener("click", () => connection?.retry());
-$("new").addEventListener("click", () => {
-  if (named()) location.hash = "";
-  else open("");
-  input.focus();
-});
+$("new").addEventListener("click", begin);
+$("anew").addEventListener("click", begin);
 $("menu").addEventListener("click", () => {
   $("menu").setAttribute("aria-expanded", String($("side").classList.toggle("open")));
 });

@@ -30,10 +30,9 @@ export class Transcript {
     this.#act.running(null);
   }
 
-  /** Say whether a turn of this thread runs where we cannot see it. */
-  elsewhere(unfinished) {
-    this.#home.querySelector(".elsewhere")?.remove();
-    if (unfinished) this.#note("The agent is at work on another server: its answer comes when it is done.", "elsewhere");
+  /** Say that a turn of this thread runs where we cannot see it, until there is something new. */
+  elsewhere() {
+    this.#note("The agent is at work on another server: its answer comes when it is done.");
   }
 
   take(event) {
