@@ -17,8 +17,10 @@ import pytest
 
 from agui.npm import CLEAN_INSTALL, hash_of, once
 from agui.served import listening
+from langwire import SessionAdapter
 from langwire.app import create_app
 from langwire.demo.agents import build_approval, build_concierge
+from langwire.sessions.store import MemorySessionStore
 from turns import messages_in
 
 ROOT = Path(__file__).parents[2]
@@ -75,25 +77,31 @@ def test_the_client_keeps_its_own_rules(installed: None) -> None:
 
 
 class Proxy:
-    """Stands before a server, and can break all connections to it. `target` is the port to which the next ones go."""
+    """Stands before a server, and can break all connections to it. `target` is the port to which the next ones go.
+
+    While it is `deaf`, nothing that a server says comes through.
+    """
 
     def __init__(self) -> None:
         self.target = 0
+        self.deaf = False
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, to = await asyncio.open_connection("127.0.0.1", self.target)
         self._writers |= {writer, to}
-        await asyncio.gather(self._pass(reader, to), self._pass(there, writer))
+        await asyncio.gather(self._pass(reader, to), self._pass(there, writer, back=True))
         self._writers -= {writer, to}
 
     def cut(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(2**16):
+                if back and self.deaf:
+                    continue
                 writer.write(data)
                 await writer.drain()
         writer.close()
@@ -201,9 +209,13 @@ async def following(base: str, transport: str) -> AsyncIterator[Follower]:
     ] == []
 
 
-def said_in(graph: Any, thread_id: str) -> str:
+def messages_of(graph: Any, thread_id: str, kind: str) -> list[Any]:
     messages = messages_in(graph.get_state({"configurable": {"thread_id": thread_id}}).values)
-    return "".join(message.text for message in messages if message.type == "ai")
+    return [message for message in messages if message.type == kind]
+
+
+def said_in(graph: Any, thread_id: str) -> str:
+    return "".join(message.text for message in messages_of(graph, thread_id, "ai"))
 
 
 @both
@@ -270,6 +282,58 @@ async def test_another_server_begins_the_thread_anew(installed: None, transport:
         assert follower.text == said_in(graph, thread_id)
         await follower.ask("close")
         await second.state.langwire.close()
+
+
+async def test_a_message_whose_answer_was_lost_is_taken_once_though_the_server_was_started_anew(
+    installed: None,
+) -> None:
+    """F-W2: the client sends it again by itself, and is told which turn it was."""
+    graph, store = build_concierge(0), MemorySessionStore()
+    async with SessionAdapter(graph, store) as before, SessionAdapter(graph, store) as after:
+        again = create_app(after)
+        async with (
+            listening(again) as address,
+            proxied(create_app(before)) as (proxy, base),
+            following(base, "websocket") as follower,
+        ):
+            thread_id = await follower.ask("create")
+            await follower.ask("connect", None)
+            await follower.seen(lambda told: told.get("state") == "live")
+            proxy.deaf = True
+            submitted = asyncio.create_task(follower.ask("submit", "The weather in Oslo"))
+            session = before.get(thread_id)
+            reader = session.subscribe(0)
+            await anext(reader)
+            reader.close()
+            turn = session.turn
+            assert turn is not None
+            await turn.wait()
+            await before.close()
+            proxy.target, proxy.deaf = port_of(address), False
+            proxy.cut()
+            assert (await submitted)["turn_id"] == turn.id
+            await follower.seen(lambda told: told.get("state") == "live", times=2)
+            assert follower.text == said_in(graph, thread_id)
+            assert len(messages_of(graph, thread_id, "human")) == 1
+            await follower.ask("close")
+            await again.state.langwire.close()
+
+
+async def test_commands_that_come_too_fast_are_refused_one_by_one(installed: None) -> None:
+    """T-4: the line on which they came goes on."""
+    async with (
+        proxied(create_app(build_concierge(0), rate=(40, 3600.0))) as (_, base),
+        following(base, "websocket") as follower,
+    ):
+        await follower.ask("create")
+        await follower.ask("connect", None)
+        await follower.seen(lambda told: told.get("state") == "live")
+        turn = (await follower.ask("submit", "Hello"))["turn_id"]
+        await follower.turn_ended()
+        answers = [await follower.ask("cancel", turn) for _ in range(60)]
+        assert {answer.get("code") for answer in answers} == {None, "too_many_requests"}
+        assert answers[-1]["code"] == "too_many_requests"
+        assert follower.states == [("live", None)]
 
 
 @both

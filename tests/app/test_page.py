@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # The page knows nothing of LangGraph: one environment has what opens it, the one with the newest.
 expect = pytest.importorskip("playwright.async_api", reason="playwright is not in this environment").expect
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=4_000)
 
 if "chromium" in missing() and not os.environ.get("LANGWIRE_WHOLE"):
     pytest.skip("the page needs chromium", allow_module_level=True)
@@ -372,23 +372,18 @@ async def test_what_cannot_be_sent_stays_where_it_was_written(browser: Browser) 
 
 
 async def test_what_is_sent_again_is_said_once(browser: Browser) -> None:
-    """F-W2: the server took it, but its answer was lost. Once the text was changed, it is another one."""
-    graph = build_concierge(0)
-    async with visited(browser, graph) as visit:
-        box = visit.page.get_by_role("textbox", name="Message")
+    """F-W2: the server took it, and its answer was lost."""
+    async with visited(browser, build_concierge(0)) as visit:
         await visit.page.route("**/submit", lose_the_answer)
         await visit.say("Hello")
         await expect(visit.page.get_by_role("alert")).to_contain_text("The server cannot be reached")
         await visit.reads("say pink or gold.")
         await visit.rests()
         await visit.presses("Send")
-        await expect(box).to_have_value("")
-        for number in (2, 3):
-            await visit.say("Hello")
-            await expect(visit.page.locator(".assistant")).to_have_count(number)
-            await expect(box).to_have_value("")
-            await visit.rests()
-        await expect(visit.page.locator(".user .text")).to_have_text(["Hello"] * 3)
+        await expect(visit.page.get_by_role("textbox", name="Message")).to_have_value("")
+        await visit.say("Goodbye")
+        await expect(visit.page.locator(".assistant")).to_have_count(2)
+        await expect(visit.page.locator(".user .text")).to_have_text(["Hello", "Goodbye"])
         visit.forgive()
 
 

@@ -7,6 +7,7 @@
 | `/v1/agents` | which agents there are |
 | `/v1/tasks…` | the board of delegated work |
 | `/agui…`, `/agui/{name}…` | AG-UI, likewise |
+| `/v1/openapi.json` | what can be asked at all these addresses |
 | `/health`, `/ready` | whether the process answers; whether it takes turns |
 
 One gate stands before all of it but the page and the last two, which tell nothing of anybody.
@@ -35,12 +36,14 @@ from langwire.errors import MissingExtra, UsageError
 from langwire.sessions.adapter import SessionAdapter
 from langwire.sessions.delegation import Delegates
 from langwire.sessions.graph import Graph, is_remote
+from langwire.sessions.middleware import limit_turns
 
 from fastapi import APIRouter, Depends, FastAPI, Request  # isort: skip  after `web`, which says what is missing
 from starlette.exceptions import HTTPException  # isort: skip
 from fastapi.responses import JSONResponse  # isort: skip
 
 if TYPE_CHECKING:
+    from langwire.core.redaction import Redactor
     from langwire.sessions.turn import Middleware
     from langwire.tasks.client import TaskClient
 
@@ -66,6 +69,7 @@ def create_app(
     abandon_after: float | None = 300.0,
     rate: tuple[int, float] = RATE,
     max_connections: int = 100,
+    max_turns: int | None = 100,
     drain: float = 10.0,
     agui: bool = True,
     debug: bool = False,
@@ -81,31 +85,27 @@ def create_app(
     to somebody, and are unknown to everybody else. Without it only this machine is served, under its own names and
     those in `hosts`; with it `hosts`, where there are any, are all names that are answered to. `origins` are other
     sites whose pages may ask, each as `https://host`. Each who asks has `rate[0]` requests in `rate[1]` seconds and
-    `max_connections` streams and sockets at once.
+    `max_connections` streams and sockets at once. Of the graphs, `max_turns` turns run at once (None: any number), and
+    with `authorize` a quarter of them for each who asks; sessions and threads that are given have limits of their own.
 
     `shown` and `abandon_after` are those of `langwire_router`. `name` is what the app is called. Without `agui` there
     is no AG-UI, which needs an extra. With `debug`, AG-UI clients on this machine are told the text of exceptions.
 
     `app.state.langwire` is the app's `Running`, to be closed before a server waits for its connections to end. Raises
-    `UsageError` for a name that cannot stand in an address, and for an origin that is none.
+    `UsageError` for a name that cannot stand in an address, for an origin that is none, and for limits below 1.
     """
     own, origins = tuple(hosts), sorted(origins_of(origins))
-    running = Running(_named(agents), tasks, shown=shown, abandon_after=abandon_after, drain=drain)
+    around = around_turns(max_turns, asks=authorize is not None)
+    running = Running(_named(agents), tasks, shown=shown, abandon_after=abandon_after, middleware=around, drain=drain)
     known = (*web.LOOPBACK, *own)
     gate = Gate(authorize=authorize, origins=origins, hosts=known, rate=rate, max_connections=max_connections)
-    # FastAPI's own pages of documentation load scripts from elsewhere.
-    app = FastAPI(
-        title=name,
-        version=version("langwire"),
-        lifespan=running.lifespan,
-        openapi_url="/v1/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-    )
+    # FastAPI's own pages of documentation load scripts from elsewhere, and its document stands before no gate.
+    app = FastAPI(title=name, version=version("langwire"), lifespan=running.lifespan, openapi_url=None)
     app.state.langwire = running
     app.add_exception_handler(HTTPException, web.unknown)
     if tasks is not None:
-        app.include_router(task_router(tasks, gate=gate, shown=shown, stopping=running.stopping), prefix="/v1/tasks")
+        board = task_router(tasks, gate=gate, shown=shown, stopping=running.stopping, redactor=running.redactor)
+        app.include_router(board, prefix="/v1/tasks")
     _add_agents(app, running, gate, agui=agui)
     if agui:
         _add_agui(app, running, gate, asks=authorize is not None, rate=rate, debug=debug)
@@ -129,6 +129,7 @@ class Running:
         *,
         shown: Shown,
         abandon_after: float | None,
+        middleware: Sequence[Middleware],
         drain: float,
     ) -> None:
         delegates = tasks if isinstance(tasks, Delegates) else None
@@ -142,20 +143,24 @@ class Running:
                 continue
             if not isinstance(agent, SessionAdapter):
                 may = None if is_remote(agent) else delegates
-                agent = SessionAdapter(agent, state=shown.state, tasks=may, middleware=measuring())
+                agent = SessionAdapter(agent, state=shown.state, tasks=may, middleware=middleware)
                 self._own.append(agent)
             self.agents[name] = Threads(agent, shown=shown, files=Files(), abandon_after=abandon_after)
             self._made.append(self.agents[name])
+        redactors = (threads.sessions.options.redactor for threads in self.agents.values())
+        self.redactor = next((redactor for redactor in redactors if redactor is not None), None)
+        """Takes secrets out of what is reported of all agents together, of their tasks for one: the first that is."""
         self._tasks, self._drain = tasks, drain
         self.stopping = asyncio.Event()
         """Set when the app is coming to its end: it is not ready any more, and whoever watches tasks is let go."""
 
     async def answers(self) -> bool:
         """Whether every store answers: those of the threads, and that of the tasks."""
-        looks: list[Awaitable[object]] = [threads.sessions.options.store.get("-") for threads in self.agents.values()]
+        options = [threads.sessions.options for threads in self.agents.values()]
+        looks = [_answers(one.store.get("-"), one.redactor) for one in options]
         if self._tasks is not None:
-            looks.append(self._tasks.store.changes(None))
-        return all(await asyncio.gather(*map(_answers, looks)))
+            looks.append(_answers(self._tasks.store.changes(None), self.redactor))
+        return all(await asyncio.gather(*looks))
 
     def ready(self) -> bool:
         """Whether turns are taken."""
@@ -176,8 +181,21 @@ class Running:
             await self.close()
 
 
-def measuring() -> Sequence[Middleware]:
-    """Return the middleware that keeps the figures of turns: none, where OpenTelemetry is not installed."""
+def around_turns(max_turns: int | None, *, asks: bool) -> Sequence[Middleware]:
+    """Return the middleware of sessions that are made for a server: figures of turns, and how many run at once.
+
+    There are no figures where OpenTelemetry is not installed. `asks` says that people say who they are: then nobody
+    takes more than a quarter of the places. Raises `UsageError` for a number below 1.
+    """
+    if max_turns is None:
+        return _measuring()
+    if type(max_turns) is not int or max_turns < 1:
+        raise UsageError(f"max_turns came as {max_turns!r:.80}: expected a number of turns, 1 or more, or None")
+    # The figures come first, so that they count the turns that are refused.
+    return (*_measuring(), limit_turns(max_turns, max(1, max_turns // 4) if asks else None))
+
+
+def _measuring() -> Sequence[Middleware]:
     try:
         from langwire.sessions.otel_metrics import measure_turns
     except MissingExtra:
@@ -185,13 +203,13 @@ def measuring() -> Sequence[Middleware]:
     return (measure_turns(),)
 
 
-async def _answers(look: Awaitable[object]) -> bool:
+async def _answers(look: Awaitable[object], redactor: Redactor | None) -> bool:
     """Whether a store answers in time; what keeps it from that goes to the log."""
     try:
         async with asyncio.timeout(_PATIENCE):
             await look
     except Exception as error:  # whatever a store may raise, it is not ready
-        web.report(error)
+        web.report(error, redactor=redactor)
         return False
     return True
 
@@ -221,7 +239,8 @@ def _addresses(prefix: str, among: str, names: Iterable[str]) -> Generator[tuple
 
 
 def _add_agents(app: FastAPI, running: Running, gate: Gate, *, agui: bool) -> None:
-    router = APIRouter(route_class=web.guarded(), dependencies=[Depends(gate.visitor)], tags=["langwire"])
+    guarded = web.guarded(running.redactor)
+    router = APIRouter(route_class=guarded, dependencies=[Depends(gate.visitor)], tags=["langwire"])
 
     async def agents(request: Request) -> JSONResponse:
         """Say which agents there are, and where."""
@@ -232,7 +251,12 @@ def _add_agents(app: FastAPI, running: Running, gate: Gate, *, agui: bool) -> No
         ]
         return JSONResponse({"agents": told})
 
+    async def document(request: Request) -> JSONResponse:
+        root: str = request.scope.get("root_path", "")
+        return JSONResponse({**app.openapi(), **({"servers": [{"url": root}]} if root else {})})
+
     router.add_api_route("/v1/agents", agents, methods=["GET"])
+    router.add_api_route("/v1/openapi.json", document, methods=["GET"], include_in_schema=False)
     app.include_router(router)
     for name, prefix, told in _addresses("/v1", "/v1/agents", running.agents):
         served = langwire_router(running.agents[name], name=name, gate=gate)

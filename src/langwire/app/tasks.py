@@ -21,7 +21,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import ExitStack
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -30,7 +30,7 @@ from langwire.adapters._shared.gate import Gate, Visitor
 from langwire.adapters._shared.refusals import Refused
 from langwire.adapters.fastapi._openapi import answers, body_of
 from langwire.adapters.fastapi.protocol import VERSION, Hello, Reset
-from langwire.adapters.fastapi.sent import read_as, read_json
+from langwire.adapters.fastapi.sent import answer_of, read_as, read_json, visitor_of
 from langwire.adapters.fastapi.shown import Shown, View
 from langwire.app._task_views import (
     BoardHello,
@@ -49,6 +49,9 @@ from langwire.tasks.states import TERMINAL, TaskState
 from langwire.tasks.task import Task, TaskQuery
 
 from fastapi import APIRouter, Depends, Query, Request, Response  # isort: skip  after `web`, which says what is missing
+
+if TYPE_CHECKING:
+    from langwire.core.redaction import Redactor
 
 _LOOK = 5.0
 """Seconds after which a reader looks again by itself, should the store not have woken it."""
@@ -100,21 +103,27 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def task_router(
-    tasks: TaskClient, *, gate: Gate, shown: Shown = _SHOWN, stopping: asyncio.Event | None = None
+    tasks: TaskClient,
+    *,
+    gate: Gate,
+    shown: Shown = _SHOWN,
+    stopping: asyncio.Event | None = None,
+    redactor: Redactor | None = None,
 ) -> APIRouter:
     """Return a router that serves the board of delegated work: `app.include_router(router, prefix="/v1/tasks")`.
 
     `tasks` is a `TaskRunner`, or a client of the same store; who made it closes it. `gate` says who may come in: with
     a principal each sees the tasks that were made for them, without one all of them. `shown` says which events of a
-    task are told. Whoever reads live is let go when `stopping` is set.
+    task are told. Whoever reads live is let go when `stopping` is set. What goes wrong is written to the log without
+    what `redactor` takes out.
     """
     came_in = Depends(gate.visitor)
-    board = _Board(tasks, gate, shown, stopping or asyncio.Event())
+    board = _Board(tasks, gate, shown, stopping or asyncio.Event(), redactor)
 
     async def ask(request: Request, visitor: Visitor = came_in) -> None:
         request.state.visitor = visitor
 
-    router = APIRouter(route_class=web.guarded(), dependencies=[Depends(ask)], tags=["tasks"])
+    router = APIRouter(route_class=web.guarded(redactor), dependencies=[Depends(ask)], tags=["tasks"])
     for method, path, endpoint, told in board.table():
         router.add_api_route(path, endpoint, methods=[method], **told)
     return router
@@ -123,8 +132,10 @@ def task_router(
 class _Board:
     """What is done at each address; who asks is known by then."""
 
-    def __init__(self, tasks: TaskClient, gate: Gate, shown: Shown, stopping: asyncio.Event) -> None:
-        self._tasks, self._gate, self._stopping = tasks, gate, stopping
+    def __init__(
+        self, tasks: TaskClient, gate: Gate, shown: Shown, stopping: asyncio.Event, redactor: Redactor | None
+    ) -> None:
+        self._tasks, self._gate, self._stopping, self._redactor = tasks, gate, stopping, redactor
         self._view, self._max_value = View(shown, None), shown.max_value
 
     def table(self) -> Iterable[tuple[str, str, Callable[..., Any], dict[str, Any]]]:
@@ -158,28 +169,28 @@ class _Board:
             names=() if agent is None else (agent,),
             root_id=root,
             parent_id=parent,
-            principal=_visitor(request).principal,
+            principal=visitor_of(request).principal,
         )
         page = await self._tasks.list(query, limit=limit, before=before)
-        return _json(Tasks(tasks=tuple(map(view_of, page.tasks)), before=page.before))
+        return answer_of(Tasks(tasks=tuple(map(view_of, page.tasks)), before=page.before))
 
     async def get(self, task_id: str, request: Request) -> Response:
         """Return all that is told of a task."""
-        return _json(detail_of(await self._own(task_id, request), max_value=self._max_value))
+        return answer_of(detail_of(await self._own(task_id, request), max_value=self._max_value))
 
     async def tree(self, task_id: str, request: Request) -> Response:
         """Return a task with all that is below it."""
         task = await self._own(task_id, request)
-        return _json(tree_of(task, await self._tasks.descendants(task_id)))
+        return answer_of(tree_of(task, await self._tasks.descendants(task_id)))
 
     async def watch(self, request: Request) -> Response:
         """Tell tasks as they change, from now on."""
-        return self._live(request, self._changes(TaskQuery(principal=_visitor(request).principal)))
+        return self._live(request, self._changes(TaskQuery(principal=visitor_of(request).principal)))
 
     async def events(self, task_id: str, request: Request, after: str | None = None) -> Response:
         """Tell what a task has told after a position, `<task id>:<seq>`, then what it tells until it has ended."""
         task = await self._own(task_id, request)
-        seq = _seq(task, request.headers.get("last-event-id", after))
+        seq = _seq(task, request.headers.get("last-event-id") or after)
         return self._live(request, self._told(task, seq))
 
     # -------------------------------------------------------------- steering
@@ -188,20 +199,20 @@ class _Board:
         """Answer questions; `taken` is false when the task does not wait for these answers any more."""
         asked = await _read(request, Answer)
         await self._own(task_id, request)
-        principal = _visitor(request).principal
-        return _json(Taken(taken=await self._tasks.resume(task_id, asked.answers, decided_by=principal)))
+        principal = visitor_of(request).principal
+        return answer_of(Taken(taken=await self._tasks.resume(task_id, asked.answers, decided_by=principal)))
 
     async def cancel(self, task_id: str, request: Request) -> Response:
         """Stop a task; `stopped` is false when it had ended before, and `"stopping"` when it takes its time."""
         asked = await _read(request, Cancel)
         await self._own(task_id, request)
-        return _json(Stopped(stopped=await self._tasks.cancel(task_id, asked.reason)))
+        return answer_of(Stopped(stopped=await self._tasks.cancel(task_id, asked.reason)))
 
     async def retry(self, task_id: str, request: Request) -> Response:
         """Try a task again; `taken` is false when it has neither failed nor been cancelled."""
         await _read(request, Retry)
         await self._own(task_id, request)
-        return _json(Taken(taken=await self._tasks.retry(task_id)))
+        return answer_of(Taken(taken=await self._tasks.retry(task_id)))
 
     async def followup(self, task_id: str, request: Request) -> Response:
         """Say something more to a task; `taken` is false when it cannot hear it."""
@@ -211,13 +222,13 @@ class _Board:
             raise Refused(422, "invalid_input", "a blank message came: say something to the task")
         # The id names the message in the task's thread, where it must not be able to replace one of the agent's.
         message_id = None if asked.message_id is None else f"{task_id}:{asked.message_id}"
-        return _json(Taken(taken=await self._tasks.followup(task_id, asked.message, message_id=message_id)))
+        return answer_of(Taken(taken=await self._tasks.followup(task_id, asked.message, message_id=message_id)))
 
     # -------------------------------------------------------------- what the addresses share
 
     async def _own(self, task_id: str, request: Request) -> Task:
         """Return a task that the visitor may know of; of any other nobody learns whether it exists."""
-        principal = _visitor(request).principal
+        principal = visitor_of(request).principal
         task = await self._tasks.store.get(task_id)
         if task is None or principal not in (None, task.spec.principal):
             raise UnknownTask("nothing is known of this task")
@@ -225,13 +236,13 @@ class _Board:
 
     def _live(self, request: Request, frames: AsyncGenerator[bytes]) -> Response:
         with ExitStack() as held:
-            held.enter_context(self._gate.connection(_visitor(request)))
+            held.enter_context(self._gate.connection(visitor_of(request)))
             place = held.pop_all()
 
         async def closed(_: streaming.Closed) -> None:
             place.close()
 
-        return streaming.sse(frames, on_close=closed)
+        return streaming.sse(frames, on_close=closed, redactor=self._redactor)
 
     async def _changes(self, query: TaskQuery) -> AsyncGenerator[bytes]:
         store = self._tasks.store
@@ -287,22 +298,13 @@ class _Board:
         return not self._stopping.is_set()
 
 
-def _visitor(request: Request) -> Visitor:
-    """Return who asks, as the router's dependency has found out."""
-    return request.state.visitor
-
-
-def _json(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
-
-
 def _frame(frame: msgspec.Struct) -> bytes:
     return b"data: %b\n\n" % msgspec.json.encode(frame)
 
 
 def _seq(task: Task, position: str | None) -> int:
     """Return the number of the event at a position; 0 where none is given."""
-    if position is None:
+    if not position:
         return 0
     found = re.fullmatch(r"([^:]*):([0-9]{1,18})", position)
     if found is None or found[1] != task.id:

@@ -21,7 +21,7 @@ from langwire.adapters._shared.safe_terminal import safe_terminal
 from langwire.errors import MissingExtra, UsageError
 
 DONE, FAILED, PAUSED, USAGE, STOPPED = 0, 1, 2, 64, 130
-DEMO, PORT, DRAIN = "concierge", 8642, 5
+DEMO, PORT, TURNS, DRAIN = "concierge", 8642, 100, 5
 """What `serve` takes where nothing is said."""
 
 
@@ -152,6 +152,19 @@ def _add_serve(commands: Any) -> argparse.ArgumentParser:
         help="let the agent delegate, and work on it: the SQLite file that keeps the tasks "
         "(--demo delegating has them in memory)",
     )
+    _add_operations(serve)
+    serve.set_defaults(run=_serve)
+    return serve
+
+
+def _add_operations(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--max-turns",
+        type=_turns,
+        default=TURNS,
+        metavar="N",
+        help=f"how many turns run at once, with --authorize a quarter of them for each who asks ({TURNS})",
+    )
     serve.add_argument(
         "--drain",
         type=seconds,
@@ -170,13 +183,17 @@ def _add_serve(commands: Any) -> argparse.ArgumentParser:
         action="store_true",
         help="show the tracebacks of failures; clients on this machine get the text of exceptions",
     )
-    serve.set_defaults(run=_serve)
-    return serve
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _turns(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of turns, 1 or more, not {text!r}")
     return int(text)
 
 
@@ -228,6 +245,7 @@ def _serve(options: argparse.Namespace) -> int:
             tasks="" if options.tasks is None and options.demo == "delegating" else options.tasks,
             authorize=options.authorize,
             origins=options.origin,
+            max_turns=options.max_turns,
             drain=options.drain,
             log=options.log,
             debug=options.debug,

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import PurePath
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -52,7 +53,8 @@ class Service:
 
     The agent `spec`, an address, the file `db` that keeps the threads, and `tasks`, that of delegated work ("" keeps it
     in memory, None: there is none). `authorize` is a spec as well, of the function that says who asks; `origins` are
-    the sites whose pages may. Turns have `drain` seconds to end by themselves. `log` is how the log is written.
+    the sites whose pages may. `max_turns` turns run at once, and have `drain` seconds to end by themselves. `log` is
+    how the log is written.
     """
 
     spec: str
@@ -62,6 +64,7 @@ class Service:
     tasks: str | None = None
     authorize: str | None = None
     origins: Sequence[str] = ()
+    max_turns: int
     drain: float = 0.0
     log: Literal["lines", "json"] = "lines"
     debug: bool
@@ -143,7 +146,7 @@ async def _serve(
             authorize=authorize,
             origins=service.origins,
             hosts=() if authorize is not None else (service.host,),
-            name=service.spec,
+            name=PurePath(service.spec.strip()).name,  # where it lies is nobody's business
             debug=service.debug,
         )
         # A stream that goes on is ended before uvicorn waits for it; what is left then gets no more than this.
@@ -163,12 +166,13 @@ async def _serve(
 @asynccontextmanager
 async def _sessions(service: Service, graph: Any) -> AsyncGenerator[tuple[SessionAdapter, TaskRunner | None]]:
     """Yield the sessions of an agent, and the runner to which it may delegate, which works meanwhile."""
-    from langwire.app._app import measuring
+    from langwire.app._app import around_turns
     from langwire.sessions.adapter import SessionAdapter
     from langwire.sessions.sqlite import sqlite_sessions
 
     async with _working(service.tasks, graph) as tasks:
-        options: dict[str, Any] = {"tasks": tasks, "middleware": measuring()}
+        around = around_turns(service.max_turns, asks=service.authorize is not None)
+        options: dict[str, Any] = {"tasks": tasks, "middleware": around}
         kept = SessionAdapter(graph, **options) if service.db is None else sqlite_sessions(graph, service.db, **options)
         async with kept as sessions:
             yield sessions, tasks

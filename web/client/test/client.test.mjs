@@ -132,6 +132,17 @@ test("where it stands is of the log that was named last", async () => {
   reader.connection.close();
 });
 
+test("while a turn runs elsewhere a known position is not enough: the past is told anew", async () => {
+  const server = new Server();
+  const reader = reading(server.client().thread("t"), "a~:3");
+  const socket = await server.socket(0);
+  socket.say(hello("a~:9", { unfinished: true }));
+  assert.equal(reader.connection.state, "connecting");
+  socket.say({ type: "reset", reason: "foreign" }, past("was"), live("a~:9"));
+  assert.deepEqual([reader.states, reader.texts], [["live"], ["was"]]);
+  reader.connection.close();
+});
+
 test("each attempt waits longer, up to the most", async (context) => {
   const waits = [];
   context.mock.method(Math, "random", () => 1);
@@ -192,6 +203,23 @@ test("answers find their commands, in whatever order they come", async () => {
   reader.connection.close();
 });
 
+test("a command that comes too fast is given back, and the line goes on", async () => {
+  const { server, thread, reader, socket } = await opened();
+  socket.say(hello("a:0"), { type: "reset", reason: "new" }, live("a:0"));
+  const [refused, taken] = [thread.submit("one"), thread.submit("two")];
+  const [one, two] = socket.sent;
+  socket.say({ type: "error", code: "too_many_requests", message: "wait a moment", ref: one.ref });
+  await assert.rejects(refused, { code: "too_many_requests" });
+  socket.say({ type: "ack", ref: two.ref, turn_id: "t" }, entry(1, "of two"));
+  assert.equal((await taken).turn_id, "t");
+  assert.deepEqual([reader.texts, reader.states, socket.closed, server.sockets.length], [["of two"], ["live"], false, 1]);
+  socket.drop();
+  const next = await server.socket(1);
+  next.say(hello("a:1"));
+  assert.deepEqual(next.sent, []);
+  reader.connection.close();
+});
+
 test("every command has its words", async () => {
   const { thread, reader, socket } = await opened();
   socket.say(hello("a:0"));
@@ -215,7 +243,8 @@ test("a message that was not answered is sent again under its name, and anything
   next.say(hello("a:0"));
   assert.deepEqual(next.sent, [socket.sent[0]]);
   next.say({ type: "ack", ref: next.sent[0].ref, turn_id: "t" });
-  assert.equal((await submitted).turn_id, "t");
+  // All that a server knows of it that was started anew in between.
+  assert.deepEqual(await submitted, { type: "ack", ref: socket.sent[0].ref, turn_id: "t" });
   reader.connection.close();
 });
 

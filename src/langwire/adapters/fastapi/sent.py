@@ -1,4 +1,7 @@
-"""Knows how what a client sends is read: text that is JSON, then one of the protocol's shapes, or a refusal."""
+"""Knows how what a client sends is read: text that is JSON, then one of the protocol's shapes, or a refusal.
+
+And who has sent it, and how an answer is written.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from langwire.adapters._shared.web import check_depth
 from langwire.adapters.fastapi.protocol import Ref
 from langwire.errors import UsageError
 
+from starlette.requests import Request  # isort: skip  after `refusals`, which says what is missing
+from starlette.responses import Response  # isort: skip
+
 if TYPE_CHECKING:
+    from langwire.adapters._shared.gate import Visitor
     from langwire.sessions.session import Session
 
 T = TypeVar("T")
@@ -56,3 +63,13 @@ def read_position(session: Session, given: str | None) -> str | None:
     except UsageError as error:
         raise Refused(400, "invalid_position", str(error)) from None
     return given
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return who asks, as a router's dependency has found out and kept in `request.state.visitor`."""
+    return request.state.visitor
+
+
+def answer_of(value: msgspec.Struct, status: int = 200) -> Response:
+    """Return an answer of one of the protocol's shapes, as JSON."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

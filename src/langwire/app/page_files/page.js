@@ -57,7 +57,7 @@ function open(id) {
     const here = thread.connect({
       onFrame: (frame) => {
         if (frame.type === "hello") unfinished = frame.unfinished ?? false;
-        if (frame.type !== "live") return;
+        if (frame.type !== "hello") return;
         if (unfinished) transcript.elsewhere(); // not before the past, which is told in between
         unfinished = false;
       },
