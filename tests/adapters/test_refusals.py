@@ -113,7 +113,13 @@ def test_the_sentence_of_what_is_unknown_names_nothing(kind: type[Exception]) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_client_is_told_to_call_python(kind: type[Exception]) -> None:
-    spoken = (errors.InterruptOpen, errors.SessionsClosed, errors.UnknownPoint, errors.UnsupportedGraph)
+    spoken = (
+        errors.InterruptOpen,
+        errors.SessionsClosed,
+        errors.TurnRunning,
+        errors.UnknownPoint,
+        errors.UnsupportedGraph,
+    )
     told = refusal_of(made(kind, "make a new SessionAdapter()"))
     assert told is not None
     assert ("SessionAdapter" in told.detail) == (kind not in (*spoken, errors.UnknownThread, errors.UnknownTask))

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from agui.served import listening
-from langwire import SessionAdapter
+from langwire import Redactor, SessionAdapter
 from langwire.adapters.fastapi.threads import Threads
 from langwire.app import _app, create_app
 from langwire.demo.agents import build_delegating
@@ -87,6 +87,7 @@ async def test_one_agent_has_the_protocol_ag_ui_and_a_page() -> None:
             assert (await client.get(f"{path}/capabilities")).status_code == 200
         health = (await client.get("/health")).json()
         assert (health["status"], health["name"]) == ("ok", "my app")
+        assert [(await client.head(path)).status_code for path in ("/health", "/ready")] == [200, 200]
         assert (await client.get("/ready")).status_code == 200
         assert (await client.get("/v1/tasks")).status_code == 404
         unknown = await client.get("/docs")
@@ -113,19 +114,21 @@ async def test_several_agents_have_threads_of_their_own() -> None:
         assert names == ["one", "two"]
 
 
+RUN = {
+    "threadId": "t1",
+    "runId": "r1",
+    "messages": [{"id": "u1", "role": "user", "content": "hi"}],
+    "state": {},
+    "tools": [],
+    "context": [],
+    "forwardedProps": {},
+}
+
+
 async def test_ag_ui_runs_an_agent() -> None:
-    body = {
-        "threadId": "t1",
-        "runId": "r1",
-        "messages": [{"id": "u1", "role": "user", "content": "hi"}],
-        "state": {},
-        "tools": [],
-        "context": [],
-        "forwardedProps": {},
-    }
     async with served(create_app({"one": says("I am one"), "two": says("I am two")})) as client:
         for path, words in [("/agui", "I am one"), ("/agui/two", "I am two")]:
-            answer = await client.post(path, json=body)
+            answer = await client.post(path, json=RUN)
             assert answer.status_code == 200, answer.text
             assert words in answer.text
             assert "RUN_FINISHED" in answer.text
@@ -148,6 +151,8 @@ async def test_an_app_below_another_one_says_where_it_is() -> None:
         (agent,) = (await client.get("/agents/v1/agents")).json()["agents"]
         assert agent["protocol"] == "/agents/v1/agents/agent"
         assert (await client.get(agent["protocol"])).status_code == 200
+        document = (await client.get("/agents/v1/openapi.json")).json()
+        assert document["servers"] == [{"url": "/agents"}]
     await app.state.langwire.close()
 
 
@@ -172,6 +177,12 @@ def test_an_app_needs_an_agent() -> None:
         create_app({})
     with pytest.raises(UnsupportedGraph):
         create_app("no graph")  # type: ignore[arg-type]
+
+
+async def test_the_apps_document_is_served() -> None:
+    app = create_app(says(""))
+    async with served(app) as client:
+        assert (await client.get("/v1/openapi.json")).json() == app.openapi()
 
 
 # ------------------------------------------------------------------ the page
@@ -225,13 +236,63 @@ async def test_a_client_of_the_store_shows_the_board_and_nobody_delegates() -> N
 
 
 def test_turns_are_measured_where_opentelemetry_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(_app.measuring()) == 1
+    measured, limited = _app.around_turns(100, asks=False)
+    assert "measure_turns" in measured.__qualname__
+    assert _app.around_turns(None, asks=True)[0].__qualname__ == measured.__qualname__
     for name in [*sys.modules]:
         if name == "langwire.sessions.otel_metrics" or name.startswith("opentelemetry"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry.metrics", None)
-    assert _app.measuring() == ()
-    assert create_app(says("")).state.langwire.agents["agent"].sessions.options.middleware == ()
+    assert _app.around_turns(None, asks=False) == ()
+    (alone,) = create_app(says("")).state.langwire.agents["agent"].sessions.options.middleware
+    assert type(alone) is type(limited)
+
+
+# ------------------------------------------------------------------ how many turns at once
+
+
+async def begun(client: httpx.AsyncClient, at: str = "/v1", **headers: str) -> tuple[int, str | None]:
+    """Begin a turn on a new thread, and return the status of that, and the code where it is refused."""
+    thread = (await client.post(f"{at}/threads", json={}, headers=headers)).json()["thread_id"]
+    answer = await client.post(f"{at}/threads/{thread}/submit", json={"input": "hi"}, headers=headers)
+    return answer.status_code, answer.json().get("error", {}).get("code")
+
+
+REFUSED = 429, "too_many_turns"
+
+
+async def test_so_many_turns_run_at_once_over_every_face_of_all_agents() -> None:
+    """T-4."""
+    one, two = Waiting(), Waiting()
+    app = create_app({"one": one.graph, "two": two.graph}, max_turns=2, drain=0)
+    async with served(app) as client:
+        assert [await begun(client, f"/v1/agents/{name}") for name in ("one", "two")] == [(202, None)] * 2
+        assert [await begun(client, f"/v1/agents/{name}") for name in ("one", "two")] == [REFUSED] * 2
+        refused = await client.post("/agui", json=RUN)
+        assert refused.status_code == 429
+        one.go_on.set()
+        (running,) = (await client.get("/v1/agents/one/threads")).json()["threads"][-1:]
+        session = app.state.langwire.agents["one"].sessions.get(running["thread_id"])
+        await session.turn.wait()
+        assert await begun(client, "/v1/agents/two") == (202, None)
+
+
+async def test_nobody_takes_more_than_a_quarter_of_the_turns_where_people_say_who_they_are() -> None:
+    """T-4."""
+    for many, each in ((1, 1), (8, 2)):
+        app = create_app(
+            Waiting().graph, authorize=lambda request: request.headers.get("x-user"), max_turns=many, drain=0
+        )
+        async with served(app) as client:
+            taken = [await begun(client, **{"x-user": "ann"}) for _ in range(each + 1)]
+            assert taken == [(202, None)] * each + [REFUSED]
+            assert await begun(client, **{"x-user": "bob"}) == ((202, None) if many > each else REFUSED)
+
+
+@pytest.mark.parametrize("number", [0, -1, True, 2.0, "many"])
+def test_a_number_of_turns_that_is_none_is_refused(number: Any) -> None:
+    with pytest.raises(UsageError, match="max_turns came as"):
+        create_app(says(""), max_turns=number)
 
 
 # ------------------------------------------------------------------ ready, or not
@@ -259,7 +320,7 @@ async def test_it_is_not_ready_when_sessions_that_were_given_are_closed() -> Non
 
 class Broken(MemorySessionStore):
     async def get(self, thread_id: str) -> Any:
-        raise StoreError("postgresql://admin:hunter2@db.internal is gone")
+        raise StoreError("the password hunter2 is wrong")
 
 
 class Hanging(MemoryTaskStore):
@@ -267,20 +328,54 @@ class Hanging(MemoryTaskStore):
         await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("what", ["threads", "tasks"])
+class BrokenTasks(MemoryTaskStore):
+    async def changes(self, after: int | None, limit: int = 500) -> Any:
+        raise StoreError("the password hunter2 is wrong")
+
+    async def get(self, id: str) -> Any:
+        raise StoreError("the password hunter2 is wrong")
+
+
+@pytest.mark.parametrize(
+    ("store", "tasks", "told"),
+    [
+        (Broken(), MemoryTaskStore(), "StoreError: the password [redacted] is wrong"),
+        (None, Hanging(), "TimeoutError"),
+        (None, BrokenTasks(), "StoreError: the password [redacted] is wrong"),
+    ],
+)
 async def test_it_is_not_ready_when_a_store_does_not_answer(
-    what: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Any, tasks: Any, told: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """T-15: why is for the log alone."""
+    """T-15, T-23: why is for the log alone, without what is secret."""
     monkeypatch.setattr(_app, "_PATIENCE", 0.01)
-    broken = what == "threads"
-    sessions = SessionAdapter(says(""), Broken() if broken else None)
-    tasks = TaskClient(MemoryTaskStore() if broken else Hanging())
-    async with sessions, served(create_app(sessions, tasks=tasks)) as client:
+    sessions = SessionAdapter(says(""), store, redactor=Redactor(["hunter2"]))
+    app = create_app({"plain": says(""), "ours": sessions}, tasks=TaskClient(tasks))
+    async with sessions, served(app) as client:
         ready = await client.get("/ready")
         assert (ready.status_code, ready.json()) == (503, {"status": "failing"})
         assert "hunter2" not in ready.text
-    assert ("StoreError" if broken else "TimeoutError") in caplog.text
+    assert told in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def fails(request) -> str:  # type: ignore[no-untyped-def]
+    raise StoreError("the password hunter2 is wrong")
+
+
+@pytest.mark.parametrize(
+    ("authorize", "path"),
+    [(None, "/v1/tasks/any"), (fails, "/v1/agents"), (fails, "/v1"), (fails, "/agui/capabilities")],
+)
+async def test_the_log_has_no_secret_of_what_goes_wrong(
+    authorize: Any, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """T-23: sessions say what is secret, also for what all agents have in common."""
+    sessions, tasks = SessionAdapter(says(""), redactor=Redactor(["hunter2"])), TaskClient(BrokenTasks())
+    async with sessions, served(create_app(sessions, tasks=tasks, authorize=authorize)) as client:
+        assert (await client.get(path)).status_code == 500
+    assert "StoreError: the password [redacted] is wrong" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 # ------------------------------------------------------------------ the end

@@ -150,7 +150,9 @@ async def test_where_people_say_who_they_are_any_name_will_do_unless_they_are_li
 # ------------------------------------------------------------------ who may come in
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/agents", "/v1/agents/agent", "/v1/tasks", "/agui/capabilities"])
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/agents", "/v1/agents/agent", "/v1/openapi.json", "/v1/tasks", "/agui/capabilities"]
+)
 async def test_nobody_comes_in_without_saying_who_they_are(path: str) -> None:
     """T-2."""
     async with served(authorize=by_header) as client:

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from agui.served import listening
+from langwire import Redactor
 from langwire.adapters._shared.gate import Gate
 from langwire.adapters.fastapi import Shown
 from langwire.app import task_router
@@ -77,13 +78,15 @@ async def board(
     asks: bool = False,
     max_connections: int = 100,
     shown: Shown | None = None,
+    redactor: Redactor | None = None,
 ) -> AsyncIterator[Board]:
     agents = {"main": graph if graph is not None else build_approval(0)}
     runner = TaskRunner(agents, store, handlers={"pay": pay}, sweep=0.1)
     stopping = asyncio.Event()
     gate = Gate(authorize=by_header if asks else None, max_connections=max_connections)
     app = FastAPI()
-    router = task_router(runner, gate=gate, stopping=stopping, **({} if shown is None else {"shown": shown}))
+    shows = {} if shown is None else {"shown": shown}
+    router = task_router(runner, gate=gate, stopping=stopping, redactor=redactor, **shows)
     app.include_router(router, prefix="/tasks")
     if works:
         await runner.start()
@@ -288,7 +291,18 @@ async def test_a_position_beyond_the_end_begins_anew() -> None:
         assert [frame["type"] for frame in frames[2:]] == ["task_update", "task_update", "closed"]
 
 
-@pytest.mark.parametrize("position", ["", "7", "other:1", "{id}:-1", "{id}:x", "{id}:" + "9" * 19])
+async def test_an_empty_position_is_none() -> None:
+    async with board(works=False) as it:
+        id = await it.runner.enqueue("one")
+        await it.runner.cancel(id)
+        whole = await it.all(f"/{id}/events")
+        assert len(whole) == 4
+        assert await it.all(f"/{id}/events", **{"last-event-id": ""}) == whole
+        assert await it.all(f"/{id}/events?after=") == whole
+        assert await it.all(f"/{id}/events?after={id}:1", **{"last-event-id": ""}) == [whole[0], *whole[2:]]
+
+
+@pytest.mark.parametrize("position", ["7", "other:1", "{id}:-1", "{id}:x", "{id}:" + "9" * 19])
 async def test_a_position_of_another_task_is_refused(position: str) -> None:
     async with board(works=False) as it:
         id = await it.runner.enqueue("one")
@@ -327,20 +341,27 @@ async def test_who_reads_a_task_is_let_go_when_the_server_stops() -> None:
 
 class Failing(MemoryTaskStore):
     async def wait(self, mark: int, seconds: float) -> None:
-        raise StoreError("postgresql://admin:hunter2@db cannot be reached")
+        raise StoreError("the password hunter2 is wrong")
+
+    async def get(self, id: str) -> Any:
+        raise StoreError("the password hunter2 is wrong")
 
 
 async def test_a_store_that_fails_breaks_the_stream_off_and_is_told_to_the_log_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """T-15."""
-    async with board(works=False, store=Failing()) as it:
+    """T-15, T-23: and there without what is secret."""
+    async with board(works=False, store=Failing(), redactor=Redactor(["hunter2"])) as it:
+        answer = await it.client.get("/any")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+        assert caplog.text.count("StoreError: the password [redacted] is wrong") == 1
         told = []
         with pytest.raises(httpx.RemoteProtocolError):
             async for frame in it.frames("/watch"):
                 told.append(frame)
         assert [frame["type"] for _, frame in told] == ["hello"]
-    assert "StoreError" in caplog.text
+    assert caplog.text.count("StoreError: the password [redacted] is wrong") == 2
+    assert "hunter2" not in caplog.text
 
 
 async def test_streams_are_counted_and_given_back() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # The page knows nothing of LangGraph: one environment has what opens it, the one with the newest.
 expect = pytest.importorskip("playwright.async_api", reason="playwright is not in this environment").expect
-expect.set_options(timeout=4_000)
+expect.set_options(timeout=20_000)
 
 if "chromium" in missing() and not os.environ.get("LANGWIRE_WHOLE"):
     pytest.skip("the page needs chromium", allow_module_level=True)

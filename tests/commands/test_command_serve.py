@@ -124,6 +124,19 @@ def test_it_says_its_address_when_it_accepts_and_ends_with_sigterm() -> None:
 
 
 @on_unix
+def test_nobody_is_told_where_the_agent_lies() -> None:
+    """T-15: who stands at the terminal knows."""
+    with serving(f"{QUIRKS}:german") as server:
+        assert f" serving {QUIRKS}:german at " in server.line
+        health = server.request("GET", "/health").read()
+        assert json.loads(health)["name"] == "quirks.py:german"
+        document = server.request("GET", "/v1/openapi.json").read()
+        assert json.loads(document)["info"]["title"] == "quirks.py:german"
+        for told in (health, document, server.request("GET", "/v1").read(), server.request("GET", "/").read()):
+            assert str(QUIRKS.parent).encode() not in told
+
+
+@on_unix
 def test_ctrl_c_ends_turns_and_their_open_streams() -> None:
     with serving(f"{QUIRKS}:waiting", "--drain", "0") as server:
         answer = server.request("POST", "/agui")
@@ -372,6 +385,29 @@ def test_a_login_that_does_not_load_is_one_line(run: Run, tmp_path: Path, name: 
     assert (done.code, done.out) == (1, "")
     assert line.partition(":")[0] in done.lines[-1]
     assert line.partition("(")[0].partition(": ")[2].strip(" ;,") in done.lines[-1]
+
+
+def taken(server: Serving, **headers: str) -> int:
+    """Begin a turn on a new thread, and return the status of that."""
+    thread = json.load(server.request("POST", "/v1/threads", {}, **headers))["thread_id"]
+    return server.request("POST", f"/v1/threads/{thread}/submit", {"input": "hi"}, **headers).status
+
+
+@on_unix
+def test_so_many_turns_run_at_once(tmp_path: Path) -> None:
+    """T-4."""
+    with serving(f"{QUIRKS}:waiting", "--max-turns", "2", "--drain", "0") as server:
+        assert [taken(server) for _ in range(3)] == [202, 202, 429]
+    (tmp_path / "login.py").write_text(LOGIN)
+    login = ("--authorize", f"{tmp_path / 'login.py'}:who")
+    with serving(f"{QUIRKS}:waiting", "--max-turns", "8", "--drain", "0", *login) as server:
+        assert [taken(server, authorization="Bearer of-ann") for _ in range(3)] == [202, 202, 429]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many", "1.5", "²"])
+def test_a_limit_of_turns_is_a_number(run: Run, number: str) -> None:
+    with pytest.raises(SystemExit, match="64"):
+        run("serve", "--demo", f"--max-turns={number}")
 
 
 @on_unix

@@ -105,12 +105,17 @@ NEED_EXTRAS = {
     "langwire.adapters.agui.bridge": "agui",
     "langwire.adapters.agui.endpoint": "web",
     "langwire.adapters.agui.request": "agui",
+    "langwire.adapters.fastapi.router": "web",
+    "langwire.adapters.fastapi.sent": "web",
+    "langwire.adapters.fastapi.socket": "web",
+    "langwire.adapters.fastapi.threads": "web",
     "langwire.app._app": "web",
     "langwire.app._security": "web",
     "langwire.app.page": "web",
     "langwire.app.tasks": "web",
     "langwire.commands.serve": "web",
     "langwire.sessions.otel": "otel",
+    "langwire.sessions.otel_metrics": "otel",
 }
 MISSING = IMPORT_ALL.replace("map(json.loads, sys.argv[1:])", "[sys.argv[1]], json.loads(sys.argv[2])").replace(
     "    importlib.import_module(name)",

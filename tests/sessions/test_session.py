@@ -958,6 +958,15 @@ async def test_history_holds_what_was_before_the_turn_that_runs_and_what_it_was_
         assert [words for _, words in await said(session)] == ["one", "re: one", "two", "re: two"]
 
 
+async def test_a_thread_that_went_back_to_its_beginning_asks_nothing() -> None:
+    async with opened(Chat().graph) as session:
+        await say(session, "one")
+        await session.fork(next(iter((await session.state()).messages)))
+        history = await session.history()
+        assert (history.transcript.outcome, history.transcript.interrupts) == ("complete", ())
+        assert check(history.events) == []
+
+
 async def test_history_is_whole_while_a_turn_ends_that_was_stopped_before_its_time_had_come() -> None:
     """Such a turn has begun in the log and read no checkpoint: that does not make the thread a new one."""
     ending, going_on = asyncio.Event(), asyncio.Event()

@@ -297,6 +297,8 @@ def _about(name: str, running: Running) -> APIRouter:
             status = "failing"
         return JSONResponse({"status": status}, 200 if status == "ready" else 503)
 
+    for path, answer in (("/health", health), ("/ready", ready)):  # some balancers ask for the head alone
+        router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
     router.add_api_route("/health", health, methods=["GET"])
     router.add_api_route("/ready", ready, methods=["GET"], responses={503: {"description": "It takes none."}})
     return router

@@ -14,6 +14,8 @@ from langwire.commands import say
 
 _STRICT = "LANGGRAPH_STRICT_MSGPACK"
 _ERROR_LENGTH = 500
+_DENIED = "ASGI callable returned without completing handshake."
+"""What uvicorn says of each WebSocket that was refused with an answer, as if that were an error."""
 _RAISED = re.compile(r"(?s:.*)^( *)  +\S.*\n\1(\S.*)", re.M)
 """The line after the last frame of a traceback, which says what was raised, and may go on in lines after it."""
 
@@ -48,6 +50,8 @@ class _Lines(logging.Handler):
         self._debug = debug
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == _DENIED:
+            return
         story = self.format(record).strip()
         if self._debug:
             print(safe_terminal(story), file=sys.stderr)

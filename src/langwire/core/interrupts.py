@@ -300,7 +300,7 @@ def _decision(item: Any, where: str) -> Decision:
         return item
     if not is_mapping(item):
         raise InvalidDecision(
-            f"a {_kind(item)} came for {where}: expected approve(), edit(args), reject() or respond(message)"
+            f"a {_kind(item)} came for {where}: expected a decision: approve, edit, reject or respond"
         )
     given = item.get("type")
     type = _ALIASES.get(given, given) if isinstance(given, str) else given

@@ -366,7 +366,7 @@ def _input_for(graph: Any, input: Any) -> Any:
     messages = [{"role": "user", "content": input}] if isinstance(input, str) else as_messages(input)
     if messages is not None:
         if "messages" not in keys:
-            raise InvalidInput(f"this graph takes no messages: pass a dict with {_named(keys)}")
+            raise InvalidInput(f"this graph takes no messages: expected an object with {_named(keys)}")
         return {"messages": list(messages)}
     if isinstance(input, Mapping):
         given = {str(key) for key in cast("Mapping[Any, Any]", input)}

@@ -210,7 +210,8 @@ class Session:
         if record is not None and self._running() is not None:
             # What runs here is no part of it, and the record still has the end of the turn before.
             outcome, error, running = record.outcome, record.error, False
-        if outcome in ("error", "cancelled", "timeout") or running:
+        at_the_beginning = snapshot is not None and tuple(snapshot.next) == ("__start__",)
+        if outcome in ("error", "cancelled", "timeout") or running or at_the_beginning:
             closed.add(BREAKPOINT)  # a checkpoint cannot tell a run that was stopped from one that waits there
         events = [event for event in events if not (isinstance(event, Interrupt) and event.id in closed)]
         end = events[-1]
@@ -218,6 +219,7 @@ class Session:
             open = tuple(id for id in end.interrupts if id not in closed)
             outcome = end.outcome if open or outcome in (None, "interrupted") else outcome
             outcome = "cancelled" if running and not open else outcome
+            outcome = "complete" if at_the_beginning and not open else outcome
             events[-1] = msgspec.structs.replace(end, outcome=outcome, error=error, interrupts=open)
         if self._options.redactor is not None:
             redaction = self._options.redactor.begin()
@@ -403,7 +405,7 @@ class Session:
             gone_back_to_nothing = before.paused == ("__start__",)  # what was put in there is gone
             if before.checkpoint_id is None or gone_back_to_nothing:
                 raise InvalidInput(
-                    f"thread {self.thread_id!r:.200} holds nothing to go on with: submit() something first"
+                    f"thread {self.thread_id!r:.200} holds nothing to go on with: submit something first"
                 )
             kept = await self._kept_answers(record, before)
             await self._record_begin(turn)

@@ -538,6 +538,24 @@ async def test_a_thread_that_nobody_finishes_is_looked_at_ever_less_often(elsewh
     assert looks[-1] - looks[-2] > 3 * (looks[1] - looks[0])
 
 
+async def test_a_fork_that_is_undone_brings_back_all_that_it_took() -> None:
+    """The log tells no more of it than texts: calls, results and roles are told by the past."""
+    async with reading_threads(says("one", "two")) as threads:
+        session = await new(threads)
+        await say(threads, session, "first")
+        await ended(session)
+        page = Page(threads, session)
+        await page.caught_up()
+        (point, *_) = (await session.state()).messages
+        await session.fork(point)
+        await page.until("messages_removed")
+        await session.undo_fork()
+        assert (await page.until("reset"))[-1]["reason"] == "undone"
+        await page.caught_up()
+        assert told_in(page.events()) == await thread_of(session)
+        await page.cut()
+
+
 # ------------------------------------------------------------------ the end
 
 

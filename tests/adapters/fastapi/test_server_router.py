@@ -135,6 +135,7 @@ async def test_every_command_has_its_address() -> None:
             assert (point.status_code, point.json()["type"]) == (200, "ack")
             undone = await client.command(thread, "undo_fork")
             assert (undone.status_code, undone.json()["checkpoint_id"] == point.json()["checkpoint_id"]) == (200, False)
+            await events.until("live")  # what is back has been told anew
             await client.submit(thread)
             await hang.reached
             cancelled = await client.command(thread, "cancel", reason="enough")

@@ -107,11 +107,11 @@ export interface Hello {
  *
  * `new`: no position was given. `foreign`: it is one of another log, for one of before a restart. `forgotten`: what
  * comes after it is not kept any more. `elsewhere`: a turn that began in another process has ended, or another one
- * has begun here.
+ * has begun here. `undone`: messages that had been removed are back.
  */
 export interface Reset {
   type: "reset";
-  reason: "elsewhere" | "foreign" | "forgotten" | "new";
+  reason: "elsewhere" | "foreign" | "forgotten" | "new" | "undone";
 }
 
 /** The past has been told. What follows are entries of the log, from the one after `position` on. */
@@ -155,7 +155,8 @@ export interface Pong {
 /**
  * A command was not taken, or what was sent is none. `code` is one of those on the protocol's page.
  *
- * `id` finds what went wrong on the server in its log. Over HTTP the same stands in `{"error": …}`.
+ * `id` finds what went wrong on the server in its log. `retry_after` are the seconds until it is worth another try.
+ * Over HTTP the same stands in `{"error": …}`, and the seconds in the header `retry-after`.
  */
 export interface ErrorFrame {
   type: "error";
@@ -163,6 +164,7 @@ export interface ErrorFrame {
   message: string;
   ref?: string | null;
   id?: string | null;
+  retry_after?: number | null;
 }
 
 /** Make a thread. Its id is for the server to choose, so that nobody learns whose ids are taken. */

@@ -77,6 +77,7 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
 _SENTENCES: Mapping[type[Exception], str] = {
     errors.InterruptOpen: "a question of this thread is open: answer it first",
     errors.SessionsClosed: "the server is being stopped: try again later",
+    errors.TurnRunning: "a turn of this thread runs or waits: wait for its end, or cancel it",
     errors.UnknownPoint: "there is no such message or checkpoint in this thread to go back to",
     errors.UnknownTask: "nothing is known of this task",
     errors.UnknownThread: "nothing is known of this thread",

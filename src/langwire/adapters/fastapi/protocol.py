@@ -36,7 +36,7 @@ Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Ref: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 WhenBusy: TypeAlias = Literal["reject", "enqueue", "replace"]
 WhenInterrupted: TypeAlias = Literal["reject", "answer", "drop"]
-ResetReason: TypeAlias = Literal["new", "foreign", "forgotten", "elsewhere"]
+ResetReason: TypeAlias = Literal["new", "foreign", "forgotten", "elsewhere", "undone"]
 ClosedReason: TypeAlias = Literal["deleted", "shutting_down"]
 
 
@@ -153,7 +153,7 @@ class Reset(Frame, frozen=True, kw_only=True, tag="reset"):
 
     `new`: no position was given. `foreign`: it is one of another log, for one of before a restart. `forgotten`: what
     comes after it is not kept any more. `elsewhere`: a turn that began in another process has ended, or another one
-    has begun here.
+    has begun here. `undone`: messages that had been removed are back.
     """
 
     reason: ResetReason
@@ -198,13 +198,15 @@ class Pong(Frame, frozen=True, kw_only=True, tag="pong"):
 class Error(Frame, frozen=True, kw_only=True, tag="error"):
     """A command was not taken, or what was sent is none. `code` is one of those on the protocol's page.
 
-    `id` finds what went wrong on the server in its log. Over HTTP the same stands in `{"error": …}`.
+    `id` finds what went wrong on the server in its log. `retry_after` are the seconds until it is worth another try.
+    Over HTTP the same stands in `{"error": …}`, and the seconds in the header `retry-after`.
     """
 
     code: str
     message: str
     ref: Ref | None = None
     id: str | None = None
+    retry_after: float | None = None
 
 
 AnyFrame: TypeAlias = Hello | Reset | Live | Closed | Ack | Pong | Error

@@ -28,7 +28,7 @@ from langwire.adapters.fastapi.attendance import Attendance
 from langwire.adapters.fastapi.protocol import VERSION, Closed, ClosedReason, Hello, Live, Reset, ResetReason
 from langwire.adapters.fastapi.shown import View
 from langwire.errors import ReaderTooSlow, SessionsClosed, UnknownThread
-from langwire.events import Entry, Event, TurnEnd, TurnStart
+from langwire.events import Entry, Event, MessageReplaced, Source, TurnEnd, TurnStart
 from langwire.sessions.adapter import SessionAdapter
 from langwire.sessions.log import Reader
 from langwire.sessions.session import History, Session
@@ -41,6 +41,7 @@ Line: TypeAlias = tuple[str | None, bytes]
 AT_ONCE = 64
 """So many frames at most go out together."""
 
+_NOBODY = Source()
 _json = msgspec.json.Encoder().encode
 
 
@@ -215,6 +216,8 @@ class _Row:
             self._stale = "forgotten"
         if self._elsewhere is not None and isinstance(event, TurnStart):
             self._stale = "elsewhere"
+        if isinstance(event, MessageReplaced) and event.source == _NOBODY:
+            self._stale = "undone"  # a fork was undone: this tells no more than the text of what is back
         return self._stale is not None
 
 

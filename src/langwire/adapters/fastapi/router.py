@@ -29,7 +29,7 @@ from langwire.adapters._shared.refusals import Refused
 from langwire.adapters.fastapi import protocol
 from langwire.adapters.fastapi._openapi import answers, body_of
 from langwire.adapters.fastapi.files import MIME, Files, headers_of
-from langwire.adapters.fastapi.sent import read_as, read_json, read_position
+from langwire.adapters.fastapi.sent import answer_of, read_as, read_json, read_position, visitor_of
 from langwire.adapters.fastapi.shown import Shown
 from langwire.adapters.fastapi.socket import serve_socket
 from langwire.adapters.fastapi.threads import Threads
@@ -81,7 +81,8 @@ def langwire_router(
     keep_alive: float = streaming.KEEP_ALIVE_AFTER,
     send_timeout: float = streaming.SEND_TIMEOUT,
 ) -> APIRouter:
-    """Return a router that serves an agent's threads: `app.include_router(langwire_router(graph), prefix="/chat")`.
+    """Return a router that serves an agent's threads: `app.include_router(langwire_router(graph), prefix="/chat")`,
+    always with a prefix.
 
     `agent` is a graph, or its sessions, and `name` is what clients are told it is called. `authorize` says who asks, as
     a function of the request or as a FastAPI dependency: a thread then belongs to who made it, and is unknown to
@@ -98,14 +99,7 @@ def langwire_router(
     """
     threads, close = _threads_of(agent, shown, files, read_input, abandon_after)
     gate = gate or Gate(authorize=authorize, origins=origins, rate=rate, max_connections=max_connections)
-    about = protocol.About(
-        protocol=protocol.VERSION,
-        version=version("langwire"),
-        name=name,
-        max_frame=max_frame,
-        max_body=max_body,
-        max_file=threads.max_file,
-    )
+    about = _about(name, threads, max_frame=max_frame, max_body=max_body)
     routes = _Routes(threads, gate, about, keep_alive=keep_alive, send_timeout=send_timeout)
 
     who = Depends(gate.visitor)
@@ -153,6 +147,17 @@ def _threads_of(
     return threads, close
 
 
+def _about(name: str, threads: Threads, *, max_frame: int, max_body: int) -> protocol.About:
+    return protocol.About(
+        protocol=protocol.VERSION,
+        version=version("langwire"),
+        name=name,
+        max_frame=max_frame,
+        max_body=max_body,
+        max_file=threads.max_file,
+    )
+
+
 async def _nothing() -> None:
     pass
 
@@ -195,7 +200,7 @@ class _Routes:
 
     async def about(self) -> Response:
         """Say what serves here."""
-        return _json(self._about)
+        return answer_of(self._about)
 
     async def list(
         self,
@@ -204,22 +209,22 @@ class _Routes:
         before: Annotated[str | None, Query(max_length=400)] = None,
     ) -> Response:
         """List the threads, the last used first."""
-        return _json(await self._threads.list(_who(request), limit=limit, before=before))
+        return answer_of(await self._threads.list(_who(request), limit=limit, before=before))
 
     async def create(self, request: Request) -> Response:
         """Make a thread."""
         asked = await self._body(request, protocol.NewThread)
-        return _json(await self._threads.create(_who(request), asked), 201)
+        return answer_of(await self._threads.create(_who(request), asked), 201)
 
     async def state(self, request: Request, thread_id: str) -> Response:
         """Say where a thread stands."""
-        return _json(await self._threads.state(await self._session(request, thread_id)))
+        return answer_of(await self._threads.state(await self._session(request, thread_id)))
 
     async def rename(self, request: Request, thread_id: str) -> Response:
         """Name a thread, or take its name away."""
         session = await self._session(request, thread_id)
         asked = await self._body(request, protocol.Rename)
-        return _json(await self._threads.rename(session, asked, _who(request)))
+        return answer_of(await self._threads.rename(session, asked, _who(request)))
 
     async def delete(self, request: Request, thread_id: str) -> Response:
         """Forget a thread; a turn that runs is stopped."""
@@ -228,7 +233,7 @@ class _Routes:
 
     async def history(self, request: Request, thread_id: str, full: bool = False) -> Response:
         """Tell what a thread holds, as the events of one turn; with `full` no value in it is cut short."""
-        return _json(await self._threads.history(await self._session(request, thread_id), full=full))
+        return answer_of(await self._threads.history(await self._session(request, thread_id), full=full))
 
     async def events(
         self,
@@ -245,7 +250,7 @@ class _Routes:
         async def closed(_: streaming.Closed) -> None:
             held.close()
 
-        held.enter_context(self._gate.connection(_visitor(request)))  # the stream outlives this function
+        held.enter_context(self._gate.connection(visitor_of(request)))  # the stream outlives this function
         return streaming.sse(
             self._frames(session, position),
             on_close=closed,
@@ -268,7 +273,7 @@ class _Routes:
             session = await self._session(request, thread_id)
             asked = msgspec.structs.replace(await self._body(request, kind), ref=None)
             ack = await self._threads.do(session, cast("protocol.AnyCommand", asked), _who(request))
-            return _json(ack, status)
+            return answer_of(ack, status)
 
         command.__name__ = name
         command.__doc__ = (kind.__doc__ or "").partition("\n\n")[0]
@@ -284,9 +289,9 @@ class _Routes:
         if request.headers.get("langwire-file") != "1" or mime in _FORMS or not MIME.fullmatch(mime):
             message = "expected a file as the body, its type as content-type, and the header langwire-file: 1"
             raise Refused(415, "unsupported_media_type", message)
-        with self._gate.connection(_visitor(request)):  # so many at once are held in memory
+        with self._gate.connection(visitor_of(request)):  # so many at once are held in memory
             data = await web.read_bytes(request, self._threads.max_file, within=_UPLOAD_TIMEOUT)
-        return _json(files.put(session.thread_id, mime, data), 201)
+        return answer_of(files.put(session.thread_id, mime, data), 201)
 
     async def file(self, request: Request, thread_id: str, file_id: str) -> Response:
         """Get a file of a thread."""
@@ -315,17 +320,8 @@ def _told(status: int, answer: Any, extra: dict[str, Any] | None = None, media_t
     }
 
 
-def _visitor(request: Request) -> Visitor:
-    """Return who asks, as the gate has found out."""
-    return request.state.visitor
-
-
 def _who(request: Request) -> str | None:
-    return _visitor(request).principal
-
-
-def _json(answer: msgspec.Struct, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+    return visitor_of(request).principal
 
 
 def _event(position: str | None, line: bytes) -> bytes:

@@ -252,7 +252,7 @@ class _Talk:
     def _error(self, error: Exception, ref: str | None) -> Error:
         refused = refusal_of(error)
         if refused is not None:
-            return Error(code=refused.code, message=str(refused.detail), ref=ref)
+            return Error(code=refused.code, message=str(refused.detail), ref=ref, retry_after=refused.retry_after)
         message = "something went wrong here: its id finds it in the log"
         return Error(code="internal_error", message=message, ref=ref, id=report(error, redactor=self._redactor))
 

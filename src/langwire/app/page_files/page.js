@@ -57,7 +57,7 @@ function open(id) {
     const here = thread.connect({
       onFrame: (frame) => {
         if (frame.type === "hello") unfinished = frame.unfinished ?? false;
-        if (frame.type !== "hello") return;
+        if (frame.type !== "live") return;
         if (unfinished) transcript.elsewhere(); // not before the past, which is told in between
         unfinished = false;
       },
@@ -148,10 +148,7 @@ async function send() {
     }
     await thread.submit(text, { clientMessageId });
   });
-  if (done) {
-    messageId = null;
-    input.value = "";
-  }
+  if (done) input.value = "";
   sending = false;
   update();
   list();
