@@ -60,7 +60,7 @@ def test_a_thread_is_gone_on_with(run: Run) -> None:
         ("graph", "'graph' names no attribute: expected path/to/file.py:attr"),
         (f"{QUIRKS}:grpah", "has no grpah: its graphs are"),
         (f"{QUIRKS}:Unreadable", "returned a Unreadable: expected a compiled graph"),
-        (f"{QUIRKS}:numbers", "this graph takes no messages: pass a dict with number"),
+        (f"{QUIRKS}:numbers", "this graph takes no messages: expected an object with number"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(run: Run, spec: str, line: str) -> None:
