@@ -483,7 +483,7 @@ def test_inputs_that_the_graph_cannot_take_are_refused_with_what_it_takes() -> N
     builder.add_node("n", lambda _state: None)
     builder.add_edge(START, "n")
     graph = builder.compile()
-    with pytest.raises(InvalidInput, match="takes no messages: pass a dict with question"):
+    with pytest.raises(InvalidInput, match="takes no messages: expected an object with question"):
         stream(graph, "hi")
     with pytest.raises(InvalidInput, match=r"what came \(query\): expected question"):
         stream(graph, {"query": "x"})

@@ -806,8 +806,6 @@ async def test_a_value_that_is_not_json_breaks_no_line(event: Event) -> None:
 
 async def test_a_log_that_begins_anew_is_another_one_to_all_who_know_it() -> None:
     log = Log()
-    log.begin_anew()
-    assert log.position == f"{log.id}:0", "nothing has been told of one that is empty"
     log.extend([Progress(text="1"), Progress(text="2")])
     position, behind, waiting = log.position, log.subscribe(0), log.subscribe()
     waits = asyncio.ensure_future(anext(waiting))

@@ -152,11 +152,9 @@ class Log:
     def begin_anew(self) -> None:
         """Forget all, as a log with another id: something has happened to the thread of which this log knows nothing.
 
-        Positions are foreign then, and who reads is told `ReaderTooSlow`. Without effect on a log that holds nothing.
+        Positions are foreign then, and who reads is told `ReaderTooSlow`.
         """
         with self._lock:
-            if not self.last:
-                return
             # One number is left out, so that also who has read all of it has missed something.
             self.id, self._forgotten = token_hex(8), self.last + 1
             self._kept, self.bytes = [], 0

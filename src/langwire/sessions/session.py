@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, get_ar
 
 import msgspec
 from langgraph.types import Command
+from msgspec import UNSET, UnsetType
 
 from langwire.core._guards import is_mapping
 from langwire.core._messages import coerce, text_of
@@ -137,6 +138,8 @@ class Session:
         """The last turn that was admitted: its questions are the open ones."""
         self._record: SessionRecord | None = None
         self._pending: tuple[Interrupt, ...] = ()
+        self._last_known: str | UnsetType | None = UNSET
+        """The turn that began last, as far as readers of the log know: the one that was found, then our own."""
         self.deleted = False
         """Whether the thread was deleted under it: it takes nothing more."""
         self._taken: dict[str, Turn] = {}
@@ -620,6 +623,7 @@ class Session:
         return title if redactor is None else redactor.redact(title)[0]
 
     async def _record_begin(self, turn: Turn, title: str | None = None, client_message_id: str | None = None) -> None:
+        passed_over = self._has_passed_over(self._record)
         try:
             await self._options.store.begin_turn(
                 self.thread_id,
@@ -632,13 +636,22 @@ class Session:
         except UsageError:  # this refuses the turn: its answers are open again
             await self._options.store.withdraw(self.thread_id, turn.id)
             raise
-        record, self.turn, self._asking, self._left = self._record, turn, turn, None
-        if record is not None and record.instance not in (None, self._adapter.instance):
-            self.log.begin_anew()  # a turn ran elsewhere meanwhile: what is told here does not go on from what was
+        if passed_over:
+            self.log.begin_anew()  # what is told from here on does not go on from what was told before
+        self.turn = self._asking = turn
+        self._last_known, self._left = turn.id, None
+
+    def _has_passed_over(self, record: SessionRecord | None) -> bool:
+        """Return whether a turn began elsewhere since the thread was first looked at here, or since our last one."""
+        if record is None or record.instance in (None, self._adapter.instance):
+            return False
+        return record.turn_id != self._last_known
 
     async def _read_record(self) -> SessionRecord | None:
-        self._record = await self._options.store.get(self.thread_id)
-        return self._record
+        record = self._record = await self._options.store.get(self.thread_id)
+        if self._last_known is UNSET:
+            self._last_known = record.turn_id if record is not None else None
+        return record
 
     async def _answer_or_drop(
         self,
@@ -734,9 +747,9 @@ class Session:
         open = {question.id for question in _questions(before)}
         kept = [answer for answer in (record.answers if record is not None else ()) if answer.interrupt_id in open]
         for answer in kept:
-            if answer.value is msgspec.UNSET:  # it cannot be given again: the question has to be asked again
+            if answer.value is UNSET:  # it cannot be given again: the question has to be asked again
                 await self._options.store.withdraw(self.thread_id, answer.turn_id)
-        return {answer.interrupt_id: answer.value for answer in kept if answer.value is not msgspec.UNSET}
+        return {answer.interrupt_id: answer.value for answer in kept if answer.value is not UNSET}
 
     async def _settle(self, turn: Turn, end: TurnEnd) -> None:
         """Keep how a turn ended.
@@ -765,7 +778,7 @@ class Session:
         elsewhere = record is not None and record.running and record.turn_id != turn.id
         if turn.refused or elsewhere or (record is not None and record.outcome == "interrupted"):
             return
-        self.turn = turn
+        self.turn, self._last_known = turn, turn.id
         await store.begin_turn(self.thread_id, turn.id, instance=self._adapter.instance, owner=turn.principal)
         await store.end_turn(self.thread_id, turn.id, outcome=end.outcome, error=end.error, asked=None)
 
