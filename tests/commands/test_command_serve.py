@@ -23,6 +23,7 @@ import pytest
 from commands.running import NOISE, QUIRKS, STRICT, Run
 from langwire.adapters._shared.web import report
 from langwire.commands import main
+from langwire.commands.long_running import failures_as_lines
 from langwire.commands.serve import CannotListen, listen
 from langwire.errors import UsageError
 
@@ -574,3 +575,12 @@ def test_what_goes_wrong_is_shown_whole_when_asked_for(
     assert said.count("Traceback (most recent call last):") == 2
     assert "\x1b" not in said
     assert logging.getLogger("langwire").handlers == []
+
+
+def test_a_websocket_that_was_refused_with_an_answer_is_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """uvicorn calls it an error; anybody could fill the terminal with that."""
+    server = logging.getLogger("uvicorn.error")
+    with failures_as_lines("uvicorn.error"):
+        server.error("ASGI callable returned without completing handshake.")
+        server.error("the disk is full")
+    assert capsys.readouterr().err == "langwire: the disk is full\n"
