@@ -164,12 +164,16 @@ def test_any_text_can_be_written_as_a_template(text: str) -> None:
 @given(st.lists(st.sampled_from(["{", "}", "{{", "}}", " ", "tasks.draft", "input.topic", ".files", "x"])).map("".join))
 def test_a_template_is_refused_by_all_or_by_none(template: str) -> None:
     try:
-        names_in(template)
+        names = names_in(template)
     except InvalidPlan:
         with pytest.raises(InvalidPlan):
             render(template, **VALUES)
-    else:
+        return
+    if all(getattr(names, kind) <= VALUES[kind].keys() for kind in ("tasks", "files", "inputs")):
         assert isinstance(render(template, **VALUES), str)
+    else:  # such a name as `draftx`
+        with pytest.raises(InvalidPlan, match="has no value here"):
+            render(template, **VALUES)
 
 
 @pytest.mark.parametrize(
