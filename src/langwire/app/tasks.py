@@ -21,7 +21,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -30,7 +30,7 @@ from langwire.adapters._shared.gate import Gate, Visitor
 from langwire.adapters._shared.refusals import Refused
 from langwire.adapters.fastapi._openapi import answers, body_of
 from langwire.adapters.fastapi.protocol import VERSION, Hello, Reset
-from langwire.adapters.fastapi.sent import answer_of, read_as, read_json, visitor_of
+from langwire.adapters.fastapi.sent import answer_of, read_request, visitor_of
 from langwire.adapters.fastapi.shown import Shown, View
 from langwire.app._task_views import (
     BoardHello,
@@ -59,7 +59,6 @@ _SHOWN = Shown()
 _FRAMES = {"type": "string", "description": "Server-sent events: each `data` is one frame."}
 _TREE = {"type": "object", "description": "A `task`, and the `children` that it has delegated: each is such an object."}
 
-B = TypeVar("B", bound="_Body")
 Name = Annotated[str | None, Query(max_length=200)]
 
 
@@ -197,26 +196,26 @@ class _Board:
 
     async def answer(self, task_id: str, request: Request) -> Response:
         """Answer questions; `taken` is false when the task does not wait for these answers any more."""
-        asked = await _read(request, Answer)
+        asked = await read_request(request, Answer)
         await self._own(task_id, request)
         principal = visitor_of(request).principal
         return answer_of(Taken(taken=await self._tasks.resume(task_id, asked.answers, decided_by=principal)))
 
     async def cancel(self, task_id: str, request: Request) -> Response:
         """Stop a task; `stopped` is false when it had ended before, and `"stopping"` when it takes its time."""
-        asked = await _read(request, Cancel)
+        asked = await read_request(request, Cancel)
         await self._own(task_id, request)
         return answer_of(Stopped(stopped=await self._tasks.cancel(task_id, asked.reason)))
 
     async def retry(self, task_id: str, request: Request) -> Response:
         """Try a task again; `taken` is false when it has neither failed nor been cancelled."""
-        await _read(request, Retry)
+        await read_request(request, Retry)
         await self._own(task_id, request)
         return answer_of(Taken(taken=await self._tasks.retry(task_id)))
 
     async def followup(self, task_id: str, request: Request) -> Response:
         """Say something more to a task; `taken` is false when it cannot hear it."""
-        asked = await _read(request, Followup)
+        asked = await read_request(request, Followup)
         await self._own(task_id, request)
         if not asked.message.strip():
             raise Refused(422, "invalid_input", "a blank message came: say something to the task")
@@ -235,12 +234,11 @@ class _Board:
         return task
 
     def _live(self, request: Request, frames: AsyncGenerator[bytes]) -> Response:
-        with ExitStack() as held:
-            held.enter_context(self._gate.connection(visitor_of(request)))
-            place = held.pop_all()
+        held = ExitStack()
+        held.enter_context(self._gate.connection(visitor_of(request)))  # the stream outlives this function
 
         async def closed(_: streaming.Closed) -> None:
-            place.close()
+            held.close()
 
         return streaming.sse(frames, on_close=closed, redactor=self._redactor)
 
@@ -310,11 +308,6 @@ def _seq(task: Task, position: str | None) -> int:
     if found is None or found[1] != task.id:
         raise Refused(400, "invalid_position", "a position came that is none of this task: expected <task id>:<seq>")
     return int(found[2])
-
-
-async def _read(request: Request, kind: type[B]) -> B:
-    """Return what a request asks. Raises `Refused`."""
-    return read_as(read_json(await web.read_body(request) or b"{}"), kind)
 
 
 def _line(view: View, task: Task, entry: Entry) -> bytes | None:

@@ -59,10 +59,10 @@ class Visitor:
 class Gate:
     """Lets in who may come in: one object for all that is served together.
 
-    `authorize` says who asks, as `langwire.adapters._shared.web` has it. Without it the gate answers only what
-    comes from this machine and through no proxy, under one of the `hosts`, names or addresses. A proxy that does not
-    say that it is one cannot be told from a program here. `origins` are those of other sites
-    whose pages may come in, each as `scheme://host` or `scheme://host:port`; those of the same host always may.
+    `authorize` says who asks, as `langwire.adapters._shared.web` has it. Without it the gate answers only what comes
+    from this machine and through no proxy, under one of the `hosts`, names or addresses. A proxy that does not say that
+    it is one cannot be told from a program here. `origins` are those of other sites whose pages may come in, each as
+    `scheme://host` or `scheme://host:port`; those of the same host always may.
 
     Each principal, or each client address where there is none, may send `rate[0]` requests in `rate[1]` seconds and
     hold `max_connections` streams and sockets open. Raises `UsageError` for an origin that is none, for "*", and for

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langwire.adapters._shared import correlation
 from langwire.adapters._shared.web import HEADERS, report
@@ -28,8 +28,8 @@ SEND_TIMEOUT = 30.0
 _MOST = 2**16
 """So many bytes wait for a reader before the frames do."""
 
-Closed: TypeAlias = Literal["done", "disconnected", "too_slow", "failed", "cancelled"]
-"""How a stream came to its end: all was sent, the client left, it did not read, `frames` raised, we were cancelled."""
+Closed: TypeAlias = correlation.Ended
+"""How a stream came to its end. `failed` is what `frames` raised."""
 
 
 class Stream(Response):

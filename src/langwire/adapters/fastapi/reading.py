@@ -186,7 +186,7 @@ class _Row:
                 return self._told(reason, history)
 
     def _told(self, reason: ResetReason, history: History) -> Iterator[Line]:
-        # All of it is settled now, before the first frame goes out: a reader may take its time.
+        # What is told is settled now, before the first frame goes out; each is encoded when it does.
         past, position = past_of(self._session, history), f"{self.log_id}:{number_in(self.reader.position)}"
         lines = (self._place.view.event(self._session.thread_id, event) for event in past)
         return chain(

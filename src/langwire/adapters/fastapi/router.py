@@ -29,7 +29,7 @@ from langwire.adapters._shared.refusals import Refused
 from langwire.adapters.fastapi import protocol
 from langwire.adapters.fastapi._openapi import answers, body_of
 from langwire.adapters.fastapi.files import MIME, Files, headers_of
-from langwire.adapters.fastapi.sent import answer_of, read_as, read_json, read_position, visitor_of
+from langwire.adapters.fastapi.sent import answer_of, read_position, read_request, visitor_of
 from langwire.adapters.fastapi.shown import Shown
 from langwire.adapters.fastapi.socket import serve_socket
 from langwire.adapters.fastapi.threads import Threads
@@ -213,7 +213,7 @@ class _Routes:
 
     async def create(self, request: Request) -> Response:
         """Make a thread."""
-        asked = await self._body(request, protocol.NewThread)
+        asked = await read_request(request, protocol.NewThread, self._about.max_body)
         return answer_of(await self._threads.create(_who(request), asked), 201)
 
     async def state(self, request: Request, thread_id: str) -> Response:
@@ -223,7 +223,7 @@ class _Routes:
     async def rename(self, request: Request, thread_id: str) -> Response:
         """Name a thread, or take its name away."""
         session = await self._session(request, thread_id)
-        asked = await self._body(request, protocol.Rename)
+        asked = await read_request(request, protocol.Rename, self._about.max_body)
         return answer_of(await self._threads.rename(session, asked, _who(request)))
 
     async def delete(self, request: Request, thread_id: str) -> Response:
@@ -271,7 +271,7 @@ class _Routes:
 
         async def command(request: Request, thread_id: str) -> Response:
             session = await self._session(request, thread_id)
-            asked = msgspec.structs.replace(await self._body(request, kind), ref=None)
+            asked = msgspec.structs.replace(await read_request(request, kind, self._about.max_body), ref=None)
             ack = await self._threads.do(session, cast("protocol.AnyCommand", asked), _who(request))
             return answer_of(ack, status)
 
@@ -304,10 +304,6 @@ class _Routes:
 
     async def _session(self, request: Request, thread_id: str) -> Session:
         return await self._threads.session(thread_id, _who(request))
-
-    async def _body(self, request: Request, kind: type[msgspec.Struct]) -> Any:
-        body = await web.read_body(request, self._about.max_body)
-        return read_as(read_json(body or b"{}"), kind)
 
 
 def _told(status: int, answer: Any, extra: dict[str, Any] | None = None, media_type: str = "application/json") -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from langwire.adapters._shared.refusals import Refused
-from langwire.adapters._shared.web import check_depth
+from langwire.adapters._shared.web import MAX_BODY, check_depth, read_body
 from langwire.adapters.fastapi.protocol import Ref
 from langwire.errors import UsageError
 
@@ -42,6 +42,14 @@ def read_as(value: Any, kind: type[T], code: str = "invalid_body") -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise Refused(422, code, f"what came does not fit: {error!s:.200}") from None
+
+
+async def read_request(request: Request, kind: type[T], limit: int = MAX_BODY) -> T:
+    """Return the body of a request as one of the protocol's shapes; an empty one is `{}`.
+
+    Raises `Refused`, as `read_body`, `read_json` and `read_as` do.
+    """
+    return read_as(read_json(await read_body(request, limit) or b"{}"), kind)
 
 
 def ref_of(value: Any) -> str | None:

@@ -204,8 +204,8 @@ class _Talk:
         try:
             self._gate.count(self._visitor)
             if len(self._answering) >= MAX_COMMANDS:
-                message = f"{MAX_COMMANDS} commands are being done: wait for an answer"
-                raise Refused(429, "too_many_commands", message)
+                busy = f"{MAX_COMMANDS} commands are being done: wait for an answer"
+                raise Refused(429, "too_many_commands", busy)
         except Refused as refused:
             await self._send(_encoded(self._error(refused, ref)))
         else:
