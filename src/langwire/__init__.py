@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langwire import export as export
     from langwire.adapters.plain import PlainAdapter as PlainAdapter
     from langwire.core.codec import decode as decode
     from langwire.core.codec import encode as encode
@@ -110,6 +111,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("langwire")
+    if name == "export":
+        return import_module("langwire.export")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'langwire' has no attribute {name!r}")

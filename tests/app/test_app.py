@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -196,6 +197,24 @@ async def test_the_page_is_there_with_what_it_loads() -> None:
         script = await client.get("/page/client.js")
         assert script.headers["content-type"] == "text/javascript; charset=utf-8"
         assert (await client.get("/page/page.css")).headers["content-type"] == "text/css; charset=utf-8"
+        loaded = re.findall(r'(?:href|src)="(page/[^"]+)"', page.text)
+        assert {"page/page.js", "page/renderer.js", "page/client.js", "page/renderer.css"} <= set(loaded)
+        assert [(await client.get(f"/{path}")).status_code for path in loaded] == [200] * len(loaded)
+
+
+async def test_the_page_says_what_to_do_until_it_is_there() -> None:
+    """A page of which a part does not load, or without JavaScript, is not blank."""
+    async with served(create_app(says(""))) as client:
+        page = (await client.get("/")).text
+        assert "reload the page" in page
+        assert "<noscript>" in page
+
+
+async def test_nothing_of_the_page_stands_in_its_html() -> None:
+    """T-14: its policy would not have it run."""
+    async with served(create_app(says(""))) as client:
+        page = (await client.get("/")).text
+        assert re.findall(r"<script(?![^>]* src=)|<style|\son\w+=|\sstyle=", page) == []
 
 
 async def test_a_browser_keeps_what_is_still_right() -> None:
@@ -221,6 +240,7 @@ async def test_an_agent_delegates_to_the_runner_and_the_board_shows_it() -> None
     graph = build_delegating(0)
     async with TaskRunner({"main": graph}) as runner, served(create_app(graph, tasks=runner)) as client:
         assert "at work" in await said(client)
+        assert (await client.get("/v1/agents")).json()["tasks"] == "/v1/tasks"
         tasks = (await client.get("/v1/tasks")).json()["tasks"]
         assert sorted(task["title"] for task in tasks) == ["letter", "train", "weather"]
 

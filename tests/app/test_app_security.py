@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from agui.served import listening
+from langwire.adapters._shared.bundle import bundled, csp_hash
 from langwire.app import create_app
 from langwire.app._security import HEADERS, POLICY
 from langwire.errors import UsageError
@@ -62,6 +63,7 @@ async def test_every_answer_says_what_a_page_of_it_may_do(path: str) -> None:
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
         assert answer.headers["x-request-id"]
     assert "unsafe" not in POLICY
+    assert f"script-src 'self' {csp_hash(bundled('frame.js'))};" in POLICY
     assert "default-src 'none'" in POLICY
 
 

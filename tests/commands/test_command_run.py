@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from commands.running import QUIRKS, Run
+from commands.running import QUIRKS, Run, Screen
 from langwire.commands import main
+from langwire.commands.telling import face_of
 from langwire.core.codec import decode_entry
 from langwire.core.conformance import check
-from langwire.events import Event, Interrupt, TurnEnd
+from langwire.events import Entry, Event, Interrupt, TurnEnd
 
 
 def events_in(out: str) -> list[Event]:
@@ -193,3 +194,18 @@ def test_what_an_agent_and_its_subprocesses_print_stays_out_of_the_output(
     assert "printed" not in told
     assert told.endswith("ours again\n")
     assert {"printed at run", "printed by a subprocess"} <= set(beside.splitlines())
+
+
+@pytest.mark.parametrize(("term", "extra"), [("dumb", True), ("xterm", False)])
+def test_a_terminal_that_can_little_and_one_without_the_extra_get_plain_lines(
+    monkeypatch: pytest.MonkeyPatch, term: str, extra: bool
+) -> None:
+    loaded = [name for name in sys.modules if name.startswith("langwire.adapters.cli.")]
+    for name in {*loaded} - {"langwire.adapters.cli.asking", "langwire.adapters.cli._editor"}:
+        monkeypatch.delitem(sys.modules, name)
+    for name in () if extra else ("rich", *(name for name in sys.modules if name.startswith("rich."))):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setenv("TERM", term)
+    screen = Screen()
+    face_of(screen)(Entry(seq=1, at_ms=0, event=TurnEnd(outcome="complete")))
+    assert screen.getvalue() == "[complete]\n"

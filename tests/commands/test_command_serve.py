@@ -67,7 +67,8 @@ class Serving:
         found = re.search(r" at http://(\S+):(\d+)$", self.line)
         assert found is not None, f"said {self.line!r}"
         self.host, self.port = found[1], int(found[2])
-        faces = 4 if {"--tasks", "delegating"} & {*process.args} else 3  # type: ignore[operator]
+        has_tasks = {"--tasks", "delegating"} & {*process.args} or process.args[-1] == "--demo"  # type: ignore[operator, index]
+        faces = 4 if has_tasks else 3
         self.faces = [process.stdout.readline().decode() for _ in range(faces)]
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
@@ -112,13 +113,14 @@ def serving(*arguments: str, **environment: str) -> Iterator[Serving]:
 @on_unix
 def test_it_says_its_address_when_it_accepts_and_ends_with_sigterm() -> None:
     with serving("--demo") as server:
-        assert server.line == f"langwire: serving langwire.demo:concierge at http://127.0.0.1:{server.port}\n"
+        assert server.line == f"langwire: serving langwire.demo:showcase at http://127.0.0.1:{server.port}\n"
         answer = server.request("GET", "/health")
         assert answer.status == 200
         assert b'"status":"ok"' in answer.read()
         at = f"http://127.0.0.1:{server.port}"
-        assert server.faces == [f"  page      {at}/\n", f"  protocol  {at}/v1\n", f"  AG-UI     {at}/agui\n"]
-        for face in server.faces[:2]:
+        faces = {"page": "/", "protocol": "/v1", "AG-UI": "/agui", "tasks": "/v1/tasks"}
+        assert server.faces == [f"  {face:<8}  {at}{path}\n" for face, path in faces.items()]
+        for face in (*server.faces[:2], server.faces[3]):
             assert server.request("GET", face.split(at)[1].strip()).status == 200
         assert answer.headers["server"] is None
         assert server.ended(signal.SIGTERM) == (0, b"", b"")

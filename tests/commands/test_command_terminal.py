@@ -31,6 +31,8 @@ sys.exit(main())
 """
 STYLES = re.compile(r"\x1b\[[?\d;]*[a-zA-Z]")
 BACKSPACE, CTRL_C, CTRL_D = "\x7f", "\x03", "\x04"
+PLAIN = {"TERM": "dumb", "COLUMNS": "", "NO_COLOR": "", "VISUAL": "", "EDITOR": ""}
+"""A terminal that takes plain lines, and a person without an editor."""
 PATIENCE = 5
 """How long nothing has to be shown until a key is pressed again, in seconds."""
 
@@ -38,7 +40,7 @@ PATIENCE = 5
 class Terminal:
     """A command at a terminal of its own; reading waits for what is expected."""
 
-    def __init__(self, *arguments: str, width: int = 200) -> None:
+    def __init__(self, *arguments: str, width: int = 200, **environment: str) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
         self.process = subprocess.Popen(
@@ -47,7 +49,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "", "NO_COLOR": ""},
+            env={**os.environ, **PLAIN, **environment},
         )
         os.close(slave)
         self.raw = b""
@@ -103,8 +105,8 @@ Open = Callable[..., Terminal]
 def terminal() -> Iterator[Open]:
     opened: list[Terminal] = []
 
-    def open(*arguments: str, width: int = 200) -> Terminal:
-        opened.append(Terminal(*arguments, width=width))
+    def open(*arguments: str, width: int = 200, **environment: str) -> Terminal:
+        opened.append(Terminal(*arguments, width=width, **environment))
         return opened[-1]
 
     yield open
@@ -182,7 +184,19 @@ def test_ctrl_c_stops_the_demo_in_one_line(terminal: Open) -> None:
 
 @pytest.mark.parametrize("width", [40, 120])
 def test_the_demo_fits_the_terminal(terminal: Open, width: int) -> None:
-    at = terminal("demo", "--fast", width=width)
+    at = terminal("demo", "--fast", width=width, TERM="xterm")
     assert at.code() == 0
     assert max(map(len, at.screen.splitlines())) <= width
     assert b"\x1b[1m" in at.raw
+
+
+@pytest.mark.skipif(find_spec("rich") is None, reason="needs the extra")
+def test_a_terminal_that_can_is_told_live(terminal: Open) -> None:
+    """The same questions, the same answers, with styles."""
+    at = terminal("run", "langwire.demo:approval", "Write to Ann", TERM="xterm")
+    at.expect("[res]pond? ")
+    at.type("a\r")
+    at.expect("Done. Sent to ann@example.org.")
+    assert at.code() == 0
+    assert b"\x1b[1m" in at.raw
+    assert "[complete]" not in at.screen

@@ -649,6 +649,33 @@ def test_no_stream_makes_it_fail_and_no_text_is_lost(events: list[Event]) -> Non
     )
 
 
+@given(st.lists(anything, max_size=30))
+def test_the_events_of_a_transcript_read_as_it_does(events: list[Event]) -> None:
+    transcript = Transcript.of(events)
+    told = list(transcript.events())
+    assert view(Transcript.of(told)) == view(transcript)
+    assert list(Transcript.of(told).events()) == told
+    deltas = TextDelta | ReasoningDelta | ToolCallDelta
+    shown = [
+        event for event in events if not isinstance(event, deltas | NodeStart | NodeEnd | StateSnapshot | StateDelta)
+    ]
+    assert [event for event in told if not isinstance(event, deltas)] == shown
+
+
+def test_a_part_has_one_delta_in_the_events_of_a_transcript() -> None:
+    events = list(Transcript.of(LONG).events())
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["then I speak", "inside", "the end"]
+    assert [event.text for event in events if isinstance(event, ReasoningDelta)] == ["first I think"]
+    assert [event.args for event in events if isinstance(event, ToolCallDelta)] == ['{"a": 1}']
+
+
+def test_the_events_of_a_transcript_can_be_told_while_it_grows() -> None:
+    transcript = Transcript.of([START, *said("m", "one ")[:2]])
+    assert list(transcript.events()) == [START, *said("m", "one ")[:2]]
+    transcript.add(TextDelta(id="m", text="two"))
+    assert list(transcript.events()) == [START, *said("m", "one two")[:2]]
+
+
 def test_every_event_is_folded_or_left_out_on_purpose() -> None:
     folded = Transcript._folds.keys()  # pyright: ignore[reportPrivateUsage]
     assert set(get_args(Event)) - folded == {NodeStart, NodeEnd, StateSnapshot, StateDelta, Raw, Progress, TaskUpdate}

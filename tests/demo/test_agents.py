@@ -287,7 +287,7 @@ def test_the_package_builds_each_agent_once(name: str) -> None:
 
 
 def test_the_package_has_nothing_else() -> None:
-    assert dir(langwire.demo) == ["approval", "assistant", "concierge", "delegating", "failing", "team"]
+    assert dir(langwire.demo) == ["approval", "assistant", "concierge", "delegating", "failing", "showcase", "team"]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = langwire.demo.nothing
 

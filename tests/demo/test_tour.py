@@ -90,7 +90,9 @@ def test_only_a_terminal_gets_styles_and_nobody_who_wants_none(monkeypatch: pyte
 
 def test_the_tour_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert tour(fast=True) == 0
-    assert "That was it. Next:" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "That was it. Next:" in told
+    assert told.splitlines()[-1].startswith("  langwire serve --demo ")
 
 
 def test_tokens_can_be_watched_unless_it_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:

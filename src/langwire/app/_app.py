@@ -106,7 +106,7 @@ def create_app(
     if tasks is not None:
         board = task_router(tasks, gate=gate, shown=shown, stopping=running.stopping, redactor=running.redactor)
         app.include_router(board, prefix="/v1/tasks")
-    _add_agents(app, running, gate, agui=agui)
+    _add_agents(app, running, gate, tasks=tasks is not None, agui=agui)
     if agui:
         _add_agui(app, running, gate, asks=authorize is not None, rate=rate, debug=debug)
     app.include_router(_about(name, running))
@@ -238,18 +238,19 @@ def _addresses(prefix: str, among: str, names: Iterable[str]) -> Generator[tuple
         yield name, f"{among}/{name}", len(names) > 1
 
 
-def _add_agents(app: FastAPI, running: Running, gate: Gate, *, agui: bool) -> None:
+def _add_agents(app: FastAPI, running: Running, gate: Gate, *, tasks: bool, agui: bool) -> None:
     guarded = web.guarded(running.redactor)
     router = APIRouter(route_class=guarded, dependencies=[Depends(gate.visitor)], tags=["langwire"])
 
     async def agents(request: Request) -> JSONResponse:
-        """Say which agents there are, and where."""
+        """Say which agents there are, and where; and where the tasks are to which they may delegate, if there are."""
         root: str = request.scope.get("root_path", "")
         told = [
             {"name": name, "protocol": f"{root}/v1/agents/{name}", **({"agui": f"{root}/agui/{name}"} if agui else {})}
             for name in running.agents
         ]
-        return JSONResponse({"agents": told})
+        board = {"tasks": f"{root}/v1/tasks"} if tasks else {}
+        return JSONResponse({"agents": told, **board})
 
     async def document(request: Request) -> JSONResponse:
         root: str = request.scope.get("root_path", "")

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from langwire.adapters._shared import web
+from langwire.adapters._shared.bundle import bundled, csp_hash
 from langwire.adapters._shared.correlation import RequestIds
 
 from starlette.datastructures import MutableHeaders  # isort: skip  after `web`, which says what is missing
@@ -18,17 +19,21 @@ if TYPE_CHECKING:
 POLICY = "; ".join(
     [
         "default-src 'none'",
-        "script-src 'self'",
+        f"script-src 'self' {csp_hash(bundled('frame.js'))}",
         "style-src 'self'",
         "img-src 'self' data: blob:",
-        "media-src 'self' blob:",
+        "media-src 'self' data: blob:",
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
     ]
 )
-"""What a page of ours may do. Nothing inline, nothing from elsewhere, and in nobody's frame."""
+"""What a page of ours may do. Nothing from elsewhere, in nobody's frame, and nothing inline.
+
+But for one script, `frame.js`: it shows what an agent has drawn in a frame that may do nothing else. A frame without an
+address of its own is under the policy of the page in which it stands.
+"""
 
 HEADERS = {
     "content-security-policy": POLICY,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from importlib.resources import files
 
 from langwire.adapters._shared import web
+from langwire.adapters._shared.bundle import bundle_names, bundled
 
 from fastapi import APIRouter, Request, Response  # isort: skip  after `web`, which says what is missing
 
@@ -13,7 +13,6 @@ _TYPES = {
     "css": "text/css; charset=utf-8",
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
 }
 _INDEX = "index.html"
 
@@ -43,10 +42,9 @@ def page_router() -> APIRouter:
 def _files() -> dict[str, tuple[str, str, bytes]]:
     """Return the type, the tag and the content of each file by its name."""
     found: dict[str, tuple[str, str, bytes]] = {}
-    for file in files("langwire.app").joinpath("page_files").iterdir():
-        content = file.read_bytes()
-        kind = _TYPES[file.name.rpartition(".")[2]]
-        found[file.name] = kind, f'"{sha256(content).hexdigest()[:32]}"', content
+    for name in bundle_names():
+        content = bundled(name).encode()
+        found[name] = _TYPES[name.rpartition(".")[2]], f'"{sha256(content).hexdigest()[:32]}"', content
     return found
 
 

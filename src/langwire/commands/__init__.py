@@ -21,8 +21,10 @@ from langwire.adapters._shared.safe_terminal import safe_terminal
 from langwire.errors import MissingExtra, UsageError
 
 DONE, FAILED, PAUSED, USAGE, STOPPED = 0, 1, 2, 64, 130
-DEMO, PORT, TURNS, DRAIN = "concierge", 8642, 100, 5
+DEMO, PORT, TURNS, DRAIN = "showcase", 8642, 100, 5
 """What `serve` takes where nothing is said."""
+DELEGATE = ("delegating", "showcase")
+"""The demo agents that have tasks without being asked."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,7 +103,7 @@ def _parser(*, tasks: bool) -> tuple[argparse.ArgumentParser, dict[tuple[str, ..
     run.add_argument("--db", metavar="FILE", help="the SQLite file that keeps the threads of an agent that keeps none")
     run.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     run.set_defaults(run=_run)
-    leaves = {("demo",): demo, ("run",): run, ("serve",): _add_serve(commands)}
+    leaves = {("demo",): demo, ("run",): run, ("chat",): _add_chat(commands), ("serve",): _add_serve(commands)}
 
     about = "delegated work: list, show, watch, answer, cancel, retry, followup, worker"
     of_tasks = commands.add_parser("tasks", help=about, description="Look at delegated work, steer it, and do it.")
@@ -110,6 +112,23 @@ def _parser(*, tasks: bool) -> tuple[argparse.ArgumentParser, dict[tuple[str, ..
 
         leaves |= add_tasks(of_tasks)
     return parser, leaves
+
+
+def _add_chat(commands: Any) -> argparse.ArgumentParser:
+    chat = commands.add_parser(
+        "chat",
+        help="a conversation with an agent in the terminal",
+        description="Talk with an agent in the terminal: /help there lists what can be done. Without a terminal every "
+        "line of standard input is a message.",
+        epilog="Exit codes: 0 left, 1 failed, 2 left with a question open, 64 called wrongly, 130 stopped with Ctrl-C "
+        "(pressed twice, it does not wait for the step that runs).",
+    )
+    chat.add_argument("spec", metavar="SPEC", help="file.py:graph or pkg.module:graph, also of a factory")
+    chat.add_argument("--thread", metavar="ID", help="the thread to go on with, also after the program was killed")
+    chat.add_argument("--db", metavar="FILE", help="the SQLite file that keeps the threads of an agent that keeps none")
+    chat.add_argument("--debug", action="store_true", help="show the tracebacks of failures")
+    chat.set_defaults(run=_chat)
+    return chat
 
 
 def _add_serve(commands: Any) -> argparse.ArgumentParser:
@@ -126,8 +145,8 @@ def _add_serve(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         nargs="?",
         const=DEMO,
-        help="a demo agent instead, no key needed: assistant, approval, concierge, delegating, team or failing "
-        f"({DEMO})",
+        help="a demo agent instead, no key needed: showcase, assistant, approval, concierge, delegating, team or "
+        f"failing ({DEMO})",
     )
     serve.add_argument("--port", type=_port, default=PORT, help=f"the port, 0 for any that is free ({PORT})")
     serve.add_argument(
@@ -150,7 +169,7 @@ def _add_serve(commands: Any) -> argparse.ArgumentParser:
         "--tasks",
         metavar="FILE",
         help="let the agent delegate, and work on it: the SQLite file that keeps the tasks "
-        "(--demo delegating has them in memory)",
+        "(with --demo, showcase and delegating have them in memory)",
     )
     _add_operations(serve)
     serve.set_defaults(run=_serve)
@@ -228,6 +247,12 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
+def _chat(options: argparse.Namespace) -> int:
+    from langwire.commands.chat import Request, chat
+
+    return chat(Request(spec=options.spec, thread=options.thread, db=options.db, debug=options.debug))
+
+
 def _serve(options: argparse.Namespace) -> int:
     if (options.spec is None) == (options.demo is None):
         raise UsageError("serve expected one agent: langwire serve SPEC, or langwire serve --demo")
@@ -242,7 +267,7 @@ def _serve(options: argparse.Namespace) -> int:
             host=options.host,
             port=options.port,
             db=options.db,
-            tasks="" if options.tasks is None and options.demo == "delegating" else options.tasks,
+            tasks="" if options.tasks is None and options.demo in DELEGATE else options.tasks,
             authorize=options.authorize,
             origins=options.origin,
             max_turns=options.max_turns,
@@ -293,5 +318,6 @@ def _stop(number: int, frame: object) -> Never:
 
 def leave(number: int, frame: object) -> None:
     """The second Ctrl-C: end the program at once."""
-    os.write(2, b"\nlangwire: stopped without waiting\n")  # not `say`: the signal may have come in the middle of one
+    shown = b"\x1b[?25h" if os.isatty(2) and os.environ.get("TERM") != "dumb" else b""  # what is drawn hides the cursor
+    os.write(2, shown + b"\nlangwire: stopped without waiting\n")  # not `say`: the signal may have come in one
     os._exit(STOPPED)

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
-import traceback
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, redirect_stdout, suppress
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, TextIO
 from uuid import uuid4
 
-from langwire.adapters._shared.safe_terminal import safe_terminal
-from langwire.adapters.plain import PlainAdapter
-from langwire.commands import DONE, FAILED, PAUSED, leave, say
-from langwire.commands.answer import Left, ask
+from langwire.adapters.cli.asking import Left, ask
+from langwire.commands import DONE, PAUSED, say
+from langwire.commands.telling import face_of, finished, stdout_for_us, tell, told
+from langwire.commands.threads import sessions_of, way_back
 from langwire.core.codec import encode_entry
-from langwire.errors import InterruptOpen, LangwireError
-from langwire.events import Entry, Interrupt, TurnEnd
+from langwire.errors import InterruptOpen
+from langwire.events import Entry, Interrupt
 from langwire.host import load_agent
-from langwire.sessions.adapter import SessionAdapter
-from langwire.sessions.graph import outlives_the_program
-from langwire.sessions.log import Reader
 from langwire.sessions.session import Session
-from langwire.sessions.sqlite import sqlite_sessions
 from langwire.sessions.turn import Turn
-
-_ERROR_LENGTH = 500
-_CTRL_C = "stopped with Ctrl-C"
-
-
-class _OutputLost(Exception):
-    """Our output cannot be written. Apart from what the graph raises, which may be an `OSError` as well."""
-
-    def __init__(self, why: OSError) -> None:
-        self.why = why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +41,14 @@ def run(request: Request) -> int:
     end. Anything else that goes wrong is said in one line, with a traceback before it when `debug` asks for it.
     """
     person = not request.as_json and sys.stdin.isatty() and sys.stdout.isatty()
-    try:
-        with _stdout_for_us(shared=person) as out:
-            show = _json_lines(out) if request.as_json else PlainAdapter(out).handle
+
+    def work() -> int:
+        with stdout_for_us(shared=person) as out:
+            show = _json_lines(out) if request.as_json else face_of(out)
             graph = load_agent(request.spec)
             return asyncio.run(_Run(request, graph, show, out if person else None).turns())
-    except _OutputLost as lost:
-        raise lost.why from None
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # the end of the program: whatever it is becomes a line and a code
-        _complain(error, debug=request.debug)
-        return FAILED
+
+    return finished(work, debug=request.debug)
 
 
 class _Run:
@@ -81,7 +60,7 @@ class _Run:
 
     async def turns(self) -> int:
         """Run turn after turn, until nothing is open or nobody answers."""
-        async with self._sessions() as sessions:
+        async with sessions_of(self._graph, self._request.db) as sessions:
             session = sessions.get(self._thread)
             try:
                 asked = await self._first(session)
@@ -98,12 +77,6 @@ class _Run:
             say(f"this was thread {self._thread}: go on with --thread {self._thread} --db {self._request.db}")
         return DONE
 
-    @asynccontextmanager
-    async def _sessions(self) -> AsyncGenerator[SessionAdapter]:
-        db = self._request.db
-        async with SessionAdapter(self._graph) if db is None else sqlite_sessions(self._graph, db) as sessions:
-            yield sessions
-
     async def _first(self, session: Session) -> Sequence[Interrupt]:
         """Run the first turn, or show what the thread asks already; return the questions that are open then."""
         if self._request.message is not None:
@@ -112,37 +85,17 @@ class _Run:
         if not open:
             return await self._told(session, await session.continue_())
         for number, question in enumerate(open, 1):
-            self._tell(Entry(seq=number, at_ms=0, event=question))
+            tell(self._show, Entry(seq=number, at_ms=0, event=question))
         return open
 
     async def _told(self, session: Session, turn: Turn) -> Sequence[Interrupt]:
         """Tell a turn to its end; return the questions that it leaves open. Raises what the graph raised."""
-        async with session.subscribe((turn.first or 1) - 1) as reader:
-            with _ctrl_c_stops(turn):
-                try:
-                    await self._told_by(reader)
-                except (asyncio.CancelledError, KeyboardInterrupt):  # the agent's own, or from within our output
-                    turn.stop(_CTRL_C)
-                    await self._told_by(reader)
-                    raise
-                await turn.ended()
+        await told(session, turn, self._show)
         if turn.outcome == "cancelled":
             raise KeyboardInterrupt
         if turn.exception is not None:
             raise turn.exception
         return turn.interrupts
-
-    async def _told_by(self, reader: Reader) -> None:
-        async for entry in reader:
-            self._tell(entry)
-            if isinstance(entry.event, TurnEnd):
-                return
-
-    def _tell(self, entry: Entry) -> None:
-        try:
-            self._show(entry)
-        except OSError as error:
-            raise _OutputLost(error) from error
 
     def _answers(self, asked: Sequence[Interrupt]) -> dict[str, Any] | None:
         """Return the answers of the person; None when nobody is there, or they left."""
@@ -161,32 +114,10 @@ class _Run:
         return f"{what}; run it in a terminal to answer, or {self._again()}"
 
     def _again(self) -> str:
-        db = self._request.db
-        if db is None and not outlives_the_program(self._graph):
+        back = way_back(self._graph, self._thread, self._request.db)
+        if back is None:
             return "give --db FILE, so that the thread is kept and can be answered later"
-        kept = f" --db {db}" if db is not None else ""
-        return f"langwire run {self._request.spec} --thread {self._thread}{kept} asks again"
-
-
-@contextmanager
-def _ctrl_c_stops(turn: Turn) -> Generator[None]:
-    """While a turn runs, Ctrl-C stops it and the second one leaves at once; else it interrupts what we do."""
-    loop = asyncio.get_running_loop()
-
-    def stop(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, leave)
-        loop.call_soon_threadsafe(turn.stop, _CTRL_C)
-
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN or before is None:  # ignored for us, by whoever started us
-        yield
-        return
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        if turn.outcome != "cancelled":
-            signal.signal(signal.SIGINT, before)
+        return f"langwire run {self._request.spec} {back} asks again"
 
 
 def _json_lines(out: TextIO) -> Callable[[Entry], None]:
@@ -197,46 +128,3 @@ def _json_lines(out: TextIO) -> Callable[[Entry], None]:
         out.buffer.flush()
 
     return show
-
-
-@contextmanager
-def _stdout_for_us(*, shared: bool) -> Generator[TextIO]:
-    """Yield standard output; what an agent prints meanwhile goes to standard error.
-
-    Unless it is `shared` with a person who answers, that holds for the agent's subprocesses, too: then the
-    descriptor itself is turned away, and ours is a copy.
-    """
-    out = sys.stdout
-    with redirect_stdout(sys.stderr):
-        if shared or out is not sys.__stdout__:
-            yield out
-            return
-        out.flush()
-        number = out.fileno()
-        ours = os.fdopen(os.dup(number), "w", encoding=out.encoding, errors=out.errors)
-        os.dup2(sys.stderr.fileno(), number)
-        try:
-            yield ours
-        finally:
-            os.dup2(ours.fileno(), number)
-            with suppress(OSError):  # told already, when it was written
-                ours.close()
-
-
-# ------------------------------------------------------------------ one line
-
-
-def _complain(error: BaseException, *, debug: bool) -> None:
-    if debug:
-        print(safe_terminal("".join(traceback.format_exception(error))), file=sys.stderr)
-    text, name = _text(error), type(error).__name__
-    say(text if isinstance(error, LangwireError) else f"{name}: {text}" if text else name)
-
-
-def _text(error: BaseException) -> str:
-    """What an exception says, in one line that is not too long."""
-    try:
-        line = " ".join(str(error).split())
-    except Exception:  # foreign code runs here
-        return "(its text cannot be read)"
-    return line if len(line) <= _ERROR_LENGTH else f"{line[:_ERROR_LENGTH]} …"

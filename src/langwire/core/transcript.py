@@ -8,7 +8,7 @@ was never announced is a message all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -27,6 +27,8 @@ from langwire.events import (
     MessageDiscarded,
     MessageReplaced,
     MessagesRemoved,
+    NodeEnd,
+    NodeStart,
     OpenCall,
     Outcome,
     ReasoningDelta,
@@ -34,6 +36,8 @@ from langwire.events import (
     ReasoningStart,
     ResultStatus,
     Source,
+    StateDelta,
+    StateSnapshot,
     StructuredOutput,
     SubagentEnd,
     SubagentStart,
@@ -55,6 +59,10 @@ UNKNOWN_ROLE = "unknown"
 """The role of a message that was told before the transcript began, and is only heard of when it changes."""
 
 StrandKind: TypeAlias = Literal["text", "refusal", "reasoning"]
+
+_Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
+_NOT_KEPT = frozenset({TextDelta, ReasoningDelta, ToolCallDelta, NodeStart, NodeEnd, StateSnapshot, StateDelta})
+"""Events that `events` does not yield as they came."""
 
 _SHOWN = 60
 
@@ -260,6 +268,7 @@ class Transcript:
         self._told: dict[str, list[Message]] = {}
         self._results: dict[str, list[Result]] = {}
         self._interrupts: dict[str, Interrupt] = {}
+        self._kept: list[Event | _Deltas] = []
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Transcript:
@@ -274,6 +283,8 @@ class Transcript:
         fold = self._folds.get(type(event))
         if fold is not None:
             fold(self, event)
+        if type(event) not in _NOT_KEPT:
+            self._kept.append(event)
 
     # -------------------------------------------------------------- reading
 
@@ -306,6 +317,14 @@ class Transcript:
     def state_messages(self) -> list[Message]:
         """Return the messages that the graph's state holds after this: all but removed and discarded ones."""
         return [message for message in self.messages if message.in_state]
+
+    def events(self) -> Iterator[Event]:
+        """Yield the story again: the events as they were told, but one delta for each part, where its first one was.
+
+        Folded again they read the same. Nodes and states, which are not for reading, are left out.
+        """
+        for kept in self._kept:
+            yield kept.event() if isinstance(kept, _Deltas) else kept
 
     def __repr__(self) -> str:
         outcome = self.outcome or "running"
@@ -358,6 +377,12 @@ class Transcript:
         message.strands.append(strand)
         return strand
 
+    def _more(self, kind: type[_Delta], id: str, pieces: list[str], piece: str) -> None:
+        """Add a delta to its part, which keeps the place of its first one in the story."""
+        if not pieces:
+            self._kept.append(_Deltas(kind, id, pieces))
+        pieces.append(piece)
+
     # -------------------------------------------------------------- folding text
 
     def _text_start(self, event: TextStart) -> None:
@@ -365,13 +390,13 @@ class Transcript:
         self._open("refusal" if event.refusal else "text", event.id, message)
 
     def _text_delta(self, event: TextDelta) -> None:
-        self._strand("text", event.id).pieces.append(event.text)
+        self._more(TextDelta, event.id, self._strand("text", event.id).pieces, event.text)
 
     def _reasoning_start(self, event: ReasoningStart) -> None:
         self._open("reasoning", event.id, self._message(event.message_id, event.source))
 
     def _reasoning_delta(self, event: ReasoningDelta) -> None:
-        self._strand("reasoning", event.id).pieces.append(event.text)
+        self._more(ReasoningDelta, event.id, self._strand("reasoning", event.id).pieces, event.text)
 
     def _strand_end(self, event: TextEnd | ReasoningEnd) -> None:
         strand = self._strands.get(event.id)
@@ -425,7 +450,7 @@ class Transcript:
         return call
 
     def _call_delta(self, event: ToolCallDelta) -> None:
-        self._call(event.id).pieces.append(event.args)
+        self._more(ToolCallDelta, event.id, self._call(event.id).pieces, event.args)
 
     def _call_end(self, event: ToolCallEnd) -> None:
         call = self._call(event.id)
@@ -563,6 +588,22 @@ class TurnResult(Transcript):
         """Raise what the graph raised, if it did."""
         if self.exception is not None:
             raise self.exception
+
+
+class _Deltas:
+    """The deltas of one part, in their place among the events. `pieces` are those of the part itself."""
+
+    __slots__ = ("_id", "_kind", "_pieces")
+
+    def __init__(self, kind: type[_Delta], id: str, pieces: list[str]) -> None:
+        self._kind, self._id, self._pieces = kind, id, pieces
+
+    def event(self) -> Event:
+        """All of them as one."""
+        text = _joined(self._pieces)
+        if self._kind is ToolCallDelta:
+            return ToolCallDelta(id=self._id, args=text)
+        return TextDelta(id=self._id, text=text) if self._kind is TextDelta else ReasoningDelta(id=self._id, text=text)
 
 
 def _joined(pieces: list[str]) -> str:

@@ -1,4 +1,6 @@
-"""Keyless agents that show every event: `assistant`, `approval`, `concierge`, `delegating`, `failing` and `team`.
+"""Keyless agents that show every event: `showcase` for all of them, and six smaller ones.
+
+They are `assistant`, `approval`, `concierge`, `delegating`, `failing` and `team`.
 
 Each is a real LangGraph graph on a scripted model, built when it is first used: `langwire run langwire.demo:assistant
 "A day in Rome"`. `langwire.demo.agents` has the functions that build them.
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     concierge: Graph
     delegating: Graph
     failing: Graph
+    showcase: Graph
     team: Graph
 
-__all__ = ["approval", "assistant", "concierge", "delegating", "failing", "team"]
+__all__ = ["approval", "assistant", "concierge", "delegating", "failing", "showcase", "team"]
 
 
 def __getattr__(name: str) -> Any:

@@ -80,6 +80,7 @@ async def _chapters(page: _Page, delay: float) -> None:
     page.say('langwire run langwire.demo:approval "Write to Ann"   answer the question yourself')
     page.say('langwire run my_agent.py:graph "hello"               your own agent')
     page.say('langwire run --json langwire.demo:team "hello"       the same stream as JSON lines')
+    page.say("langwire serve --demo                                all of it on a page, in your browser")
 
 
 async def _play(page: _Page, agent: Any, said: str) -> None:

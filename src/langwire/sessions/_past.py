@@ -6,7 +6,7 @@ A graph whose checkpointer only works sync is asked in a worker thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -14,6 +14,8 @@ from langwire.core._guards import is_mapping
 from langwire.core._messages import coerce
 from langwire.core._states import state_items
 from langwire.core._updates import messages_of
+from langwire.core.built_ins import BUILT_INS
+from langwire.core.extractors import Extractor
 from langwire.core.parser import StreamParser
 from langwire.errors import UnknownPoint, UnsupportedGraph
 from langwire.events import Event
@@ -133,8 +135,17 @@ def messages_in(values: Any) -> dict[str, Any]:
     return found
 
 
-def retold(snapshot: Any, thread_id: str) -> list[Event]:
-    """Tell what a snapshot holds as the events of one turn: every message, whoever said it, and the open questions."""
+def retold(
+    snapshot: Any,
+    thread_id: str,
+    *,
+    skip_tools: Iterable[str] = (),
+    extractors: Iterable[Extractor] | Extractor = BUILT_INS,
+) -> list[Event]:
+    """Tell what a snapshot holds as the events of one turn: every message, whoever said it, and the open questions.
+
+    `skip_tools` are not shown, and `extractors` read out of results what they read when these came.
+    """
     standing = standing_of(snapshot)
     parser = StreamParser(
         modes=["values"],
@@ -143,6 +154,8 @@ def retold(snapshot: Any, thread_id: str) -> list[Event]:
         thread_id=thread_id,
         cause="continue",
         checkpoint_id=standing.checkpoint_id,
+        skip_tools=skip_tools,
+        extractors=extractors,
     )
     events = parser.feed(((), "values", {}))
     if snapshot is not None and is_mapping(snapshot.values):

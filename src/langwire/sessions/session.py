@@ -22,7 +22,7 @@ from langwire.core._guards import is_mapping
 from langwire.core._messages import coerce, text_of
 from langwire.core._secrets import MASK
 from langwire.core.codec import encode
-from langwire.core.extractors import ToolUse
+from langwire.core.extractors import Extractors, ToolUse
 from langwire.core.interrupts import BREAKPOINT, read_interrupt, resume_map
 from langwire.core.transcript import Transcript
 from langwire.errors import (
@@ -207,7 +207,9 @@ class Session:
         return self._history(snapshot, record, position)
 
     def _history(self, snapshot: Any, record: SessionRecord | None, position: str) -> History:
-        events = retold(snapshot, self.thread_id)
+        options = self._options
+        extractors = Extractors(options.extractors, on_error=self._report_extractor)
+        events = retold(snapshot, self.thread_id, skip_tools=options.skip_tools, extractors=extractors)
         closed = _answered_in(record)
         outcome, error, running = self.outcome, self.error, record is not None and record.running
         if record is not None and self._running() is not None:

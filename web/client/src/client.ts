@@ -1,5 +1,5 @@
 // Knows how a client speaks langwire's protocol: threads, commands, and events whose stream outlives its connections.
-// `npm run build` makes the page's `client.js` of this file; at run time it needs nothing else.
+// The page's `client.js` is built of this file; at run time it needs nothing else.
 
 import type {
   About,
@@ -593,7 +593,7 @@ function logOf(position: string): string {
 }
 
 /** Whether it is of no use to ask again. */
-function isFinal(why: LangwireError | null): why is LangwireError {
+export function isFinal(why: LangwireError | null): why is LangwireError {
   const status = why?.status ?? 0;
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }

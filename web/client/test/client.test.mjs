@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { LangwireClient, LangwireError, serverSent } from "../../../src/langwire/app/page_files/client.js";
+import { LangwireClient, LangwireError, serverSent } from "../dist/client.js";
 
 const hello = (position, more = {}) => ({ type: "hello", protocol: 1, thread_id: "t", position, ...more });
 const entry = (seq, text) => ({ type: "text_delta", id: "m", text, seq, at_ms: 1 });

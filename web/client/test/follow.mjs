@@ -3,7 +3,7 @@
 
 import { createInterface } from "node:readline";
 
-import { LangwireClient } from "../../../src/langwire/app/page_files/client.js";
+import { LangwireClient } from "../dist/client.js";
 
 const [base, transport] = process.argv.slice(2);
 

@@ -6,6 +6,7 @@
 | `GET …/threads`, `POST …/threads` | the threads, the last used first; a new one |
 | `GET …/threads/{id}`, `PATCH`, `DELETE` | where it stands; name it; forget it |
 | `GET …/threads/{id}/history` | what it holds |
+| `GET …/threads/{id}/export` | it as a file |
 | `GET …/threads/{id}/events` | its frames as server-sent events |
 | `WebSocket …/threads/{id}/socket` | its frames, and commands the other way |
 | `POST …/threads/{id}/submit`, `resume`, `continue`, `cancel`, `fork`, `undo_fork` | a command |
@@ -28,6 +29,7 @@ from langwire.adapters._shared.gate import Gate, Visitor
 from langwire.adapters._shared.refusals import Refused
 from langwire.adapters.fastapi import protocol
 from langwire.adapters.fastapi._openapi import answers, body_of
+from langwire.adapters.fastapi.export import Format
 from langwire.adapters.fastapi.files import MIME, Files, headers_of
 from langwire.adapters.fastapi.sent import answer_of, read_position, read_request, visitor_of
 from langwire.adapters.fastapi.shown import Shown
@@ -57,6 +59,7 @@ _COMMANDS: Mapping[str, tuple[type[protocol.Command], int]] = {
 _UPLOAD_TIMEOUT = 300.0
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _FRAMES = {"type": "string", "description": "Server-sent events: each `data` is one frame of the protocol."}
+_FILE = {"type": "string", "description": "A file, in the format that was asked for."}
 _BYTES = {"type": "string", "format": "binary"}
 _UPLOADS = {"name": "langwire-file", "in": "header", "required": True, "schema": {"const": "1"}}
 
@@ -185,6 +188,7 @@ class _Routes:
         yield "PATCH", thread, self.rename, _told(200, protocol.Thread, body_of(protocol.Rename))
         yield "DELETE", thread, self.delete, _told(204, None)
         yield "GET", f"{thread}/history", self.history, _told(200, protocol.HistoryPage)
+        yield "GET", f"{thread}/export", self.export, _told(200, _FILE, media_type="*/*")
         yield "GET", f"{thread}/events", self.events, _told(200, _FRAMES, media_type="text/event-stream")
         for name, (kind, status) in _COMMANDS.items():
             # What the agent takes is known, unless the application reads it.
@@ -234,6 +238,15 @@ class _Routes:
     async def history(self, request: Request, thread_id: str, full: bool = False) -> Response:
         """Tell what a thread holds, as the events of one turn; with `full` no value in it is cut short."""
         return answer_of(await self._threads.history(await self._session(request, thread_id), full=full))
+
+    async def export(
+        self, request: Request, thread_id: str, form: Annotated[Format, Query(alias="format")] = "html"
+    ) -> Response:
+        """Take a thread away as a file: a page that opens anywhere, a document, or its events line by line."""
+        session = await self._session(request, thread_id)
+        with self._gate.connection(visitor_of(request)):  # so many at once are held in memory
+            data, headers = await self._threads.export(session, form)
+        return Response(data, headers=headers)
 
     async def events(
         self,

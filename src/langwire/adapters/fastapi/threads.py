@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from langwire.adapters._shared.refusals import Refused
 from langwire.adapters.fastapi.attendance import Attendance
+from langwire.adapters.fastapi.export import Exported, Format, exported
 from langwire.adapters.fastapi.files import File, Files
 from langwire.adapters.fastapi.protocol import (
     Ack,
@@ -202,6 +203,10 @@ class Threads:
         # Who reads on from where the log has forgotten is told all of it again.
         position = history.position if lost is None else f"{session.log.id}:{lost - 1}"
         return HistoryPage(events=events, position=position)
+
+    async def export(self, session: Session, form: Format) -> Exported:
+        """Return a thread as a file: what its readers get, whole, in one of the formats."""
+        return await exported(session, self._place, self.shown, form)
 
     def read(self, session: Session, after: str | None) -> AsyncGenerator[Sequence[Line]]:
         """Return the frames of a thread from a position on, each with the position after it, where it has one.

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
+from langwire.adapters.cli.asking import Left, ask
 from langwire.commands import DONE, FAILED, PAUSED, say
-from langwire.commands.answer import Left, ask
 from langwire.commands.tasks._file import find
 from langwire.commands.tasks._words import SHORT, name_of, print_lines, print_questions
 from langwire.core.interrupts import BREAKPOINT, Decision, approve, edit, reject, respond
