@@ -5,7 +5,7 @@ LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PIP := python -m pip --disable-pip-version-check
 
-.PHONY: demo test check coverage soak bench recordings lint types rooms schema docs lowest wheel clean
+.PHONY: demo test check coverage soak bench web recordings lint types rooms schema docs lowest wheel clean
 
 demo: $(VENV)/.ready
 	$(BIN)/langwire demo
@@ -37,6 +37,10 @@ docs: $(VENV)/.ready
 	$(BIN)/python -m langwire.adapters.fastapi.schema --write
 	$(BIN)/python tests/docs/reference_page.py
 
+# Builds what browsers load; `tests/faces/test_web.py` says when that is due. Needs Node 20.19 or newer.
+web:
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+
 # `make test`, measured: every branch of the core must be taken.
 coverage: $(VENV)/.ready
 	$(BIN)/coverage erase
@@ -59,7 +63,7 @@ wheel: $(VENV)/.ready
 
 # Long counts, and every extra in a fresh venv: run by hand before a change to the core is called done.
 soak: $(VENV)/.ready
-	LANGWIRE_SOAK=1 LANGWIRE_WHOLE=1 $(BIN)/python -m pytest tests/core/test_laws.py tests/core/test_redaction.py tests/sessions tests/agui tests/tasks tests/server tests/core/test_planted_faults.py --timeout 6000
+	LANGWIRE_SOAK=1 LANGWIRE_WHOLE=1 $(BIN)/python -m pytest tests/core/test_laws.py tests/core/test_redaction.py tests/sessions tests/agui tests/tasks tests/server tests/faces tests/core/test_planted_faults.py --timeout 6000
 	for extra in cli web agui jupyter sqlite postgres otel all; do \
 		rm -rf build/extra && $(PYTHON) -m venv build/extra && \
 		build/extra/bin/$(PIP) install -q ".[$$extra]" && \

@@ -148,12 +148,18 @@ async def laboratory() -> AsyncGenerator[str]:
 
 async def notebook(browser: Browser) -> Path:
     async with laboratory() as url, looking(browser, url) as page:
-        await page.get_by_role("menuitem", name="Run", exact=True).click()
-        await page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        cell = page.locator(".jp-CodeCell").first
+        await cell.locator(".cm-content").click()
+        await page.keyboard.press("Control+b")  # puts the files at the side away
+        await cell.locator(".cm-content").click()
+        await page.keyboard.press("Shift+Enter")
         box = page.get_by_role("textbox", name="Message", exact=True)
-        await box.fill("A weekend in Rome")
+        await box.fill("Write to Ann that we come to Rome")
         await box.press("Enter")
-        await expect(page.get_by_role("group", name="Question: send_email")).to_be_visible()
+        await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+        await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
+        await page.get_by_role("log", name="Conversation").evaluate("log => log.scrollTo(0, log.scrollHeight)")
+        await page.get_by_role("button", name="No", exact=True).click()  # to the question whether one wants news
         return await photographed(page, "notebook")
 
 

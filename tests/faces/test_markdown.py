@@ -125,6 +125,8 @@ def test_a_question_says_whether_it_was_answered() -> None:
     assert "(waits for an answer)" in to_markdown([*first, *again])
     assert "(answered)" in to_markdown([*first, TurnStart(turn_id="u", cause="resume")])
     assert "(dropped)" in to_markdown([*first, TurnStart(turn_id="u")])
+    answered = [*first, TurnStart(turn_id="u", cause="resume"), TurnEnd(outcome="complete"), TurnStart(turn_id="v")]
+    assert "(answered)" in to_markdown(answered)
     assert "(not answered)" in to_markdown([TurnStart(turn_id="t"), asked, TurnEnd(outcome="error")])
     assert "Paused before:" in to_markdown([Interrupt(id="breakpoint", kind="breakpoint", value=["tools"])])
 

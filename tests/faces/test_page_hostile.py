@@ -73,7 +73,7 @@ async def test_no_string_comes_to_life_wherever_it_stands(browser: Browser) -> N
             await reader.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
             assert await reader.harmed() == []
         await reader.is_whole()
-        reader.forgive("404")  # a file that is not there
+        reader.forgive("404", "ERR_INVALID_URL")  # a file that is not there, a picture that is none
         reader.forgive("inline style", "base URI")  # what was taken out, when it was read
 
 

@@ -319,6 +319,20 @@ describe("calls", () => {
 });
 
 describe("questions", () => {
+  test("they wait no more when what asked was stopped", () => {
+    const asks = { type: "interrupt", id: "q", kind: "value", value: "Sure?", actions: [{ name: "look", call_id: "c" }] };
+    const taken = new Fold();
+    const events = [START, ...called("c"), asks, { ...END, outcome: "interrupted", interrupts: ["q"] }];
+    for (const event of events) taken.take(event as Parameters<Fold["take"]>[0]);
+    expect(call(taken.story).state).toBe("waiting");
+    const { version } = taken.story;
+    taken.withdraw();
+    expect(taken.story.questions).toEqual([]);
+    expect(item(root(taken.story), "question").question.open).toBe(false);
+    expect(call(taken.story).state).toBe("open");
+    expect(taken.story.version).toBeGreaterThan(version);
+  });
+
   const ask = (id: string, more: object = {}) => ({ type: "interrupt", id, value: `${id}?`, ...more });
   const waits = (...interrupts: string[]) => ({ ...END, outcome: "interrupted", interrupts });
   const asked = (story: Story) => story.questions.map(({ interrupt }) => interrupt.id);

@@ -14,12 +14,20 @@ function lines(home: Element): string {
   return `${shown.replace(/=":r?\w+:?/g, '="id')}\n`;
 }
 
-test.each(STORIES)("%s is drawn as it was looked at, without a fault for those who hear it", { timeout: 60_000 }, async (name, events) => {
-  const stage = new Stage(events as unknown as Event[], { answer: async () => {}, goOn: async () => {}, openTask: () => {} });
-  await vi.waitFor(() => expect(stage.all(".lw-later")).toHaveLength(0), { timeout: 20_000 });
-  await stage.unfold();
-  await expect(lines(stage.home)).toMatchFileSnapshot(`../../tests/faces/golden/dom/${name}.html`);
-  const { violations } = await axe.run(stage.home, { rules: RULES, resultTypes: ["violations"], iframes: false });
-  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  expect(serious.map(({ id, nodes }) => [id, nodes[0]?.html])).toEqual([]);
-});
+test.each(STORIES)(
+  "%s is drawn as it was looked at, without a fault for those who hear it",
+  { timeout: 60_000 },
+  async (name, events) => {
+    const stage = new Stage(events as unknown as Event[], {
+      answer: async () => {},
+      goOn: async () => {},
+      openTask: () => {},
+    });
+    await vi.waitFor(() => expect(stage.all(".lw-later")).toHaveLength(0), { timeout: 20_000 });
+    await stage.unfold();
+    await expect(lines(stage.home)).toMatchFileSnapshot(`../../tests/faces/golden/dom/${name}.html`);
+    const { violations } = await axe.run(stage.home, { rules: RULES, resultTypes: ["violations"], iframes: false });
+    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    expect(serious.map(({ id, nodes }) => [id, nodes[0]?.html])).toEqual([]);
+  },
+);

@@ -27,7 +27,7 @@ const PAYLOADS = [
   "![x](javascript:owned()) ![y](data:image/svg+xml;base64,AAAA) ![z](\"onerror=owned()) ![w](https://example.org/'onerror='owned())",
   "[x]: javascript:owned()\n[x] and [y]\n[y]: <data:text/html,owned>",
   '[a](https://example.org/"onmouseover="owned()) https://example.org/"><script>owned()</script>',
-  "```\"><script>owned()</script>\nx\n```",
+  '```"><script>owned()</script>\nx\n```',
   "```html\n<script>owned()</script>\n```",
   "`<img src=x onerror=owned()>` **<b onclick=owned()>** | <i> |\n|--|\n| <script>owned()</script> |",
   "use [/red] to end, [/etc/passwd], [a-z], [link=javascript:owned()]x[/link], [bold]b[/bold]",
@@ -41,12 +41,14 @@ function alive(home: Element): string[] {
   const found: string[] = [];
   for (const element of home.querySelectorAll("*")) {
     const name = element.localName;
-    if (["script", "object", "embed", "base", "meta", "link", "style", "form[action]", "math"].includes(name)) found.push(name);
+    if (["script", "object", "embed", "base", "meta", "link", "style", "form[action]", "math"].includes(name))
+      found.push(name);
     if (name === "iframe" && element.getAttribute("sandbox") !== "allow-scripts allow-popups") found.push("iframe");
     for (const { name, value } of element.attributes) {
       if (/^on/i.test(name)) found.push(`${name}=${value}`);
       const leads = ["href", "src", "action", "formaction", "xlink:href", "data"].includes(name);
-      if (leads && !/^(?:https?:\/\/|mailto:|data:(?:image|audio|video)\/(?!svg\+xml;base64,AAAA))/.test(value)) found.push(`${name}=${value}`);
+      if (leads && !/^(?:https?:\/\/|mailto:|data:(?:image|audio|video)\/(?!svg\+xml;base64,AAAA))/.test(value))
+        found.push(`${name}=${value}`);
     }
   }
   return found;
@@ -67,7 +69,15 @@ function everywhere(text: string): Event[] {
         ...said(text, { id: "m2", role: text }),
         ...called({ [text]: text, list: [{ [text]: text }] }, { name: text }),
         { type: "tool_output_delta", id: "c1", data: text },
-        { type: "tool_result", id: "c1", status: "error", content: [{ type: "text", text }, { type: "image", url: text, mime_type: text }] },
+        {
+          type: "tool_result",
+          id: "c1",
+          status: "error",
+          content: [
+            { type: "text", text },
+            { type: "image", url: text, mime_type: text },
+          ],
+        },
         { type: "subagent_start", lane: [text], id: "c1", name: text },
         { type: "media", id: "m1/1", message_id: "m1", kind: "image", source: from, ref: text },
         { type: "media", id: "m1/2", message_id: "m1", kind: "image", source: from, data: text, mime: "image/png" },
@@ -94,7 +104,11 @@ function everywhere(text: string): Event[] {
           value: {},
           actions: [{ name: text, args: { [text]: text, how: text }, description: text }],
         }),
-        asked({ id: "q3", value: text, response_schema: { type: "object", properties: { [text]: { enum: [text], description: text } } } }),
+        asked({
+          id: "q3",
+          value: text,
+          response_schema: { type: "object", properties: { [text]: { enum: [text], description: text } } },
+        }),
       ],
       { outcome: "interrupted", interrupts: ["q1", "q2", "q3"] },
     ),
@@ -112,7 +126,21 @@ test.each(PAYLOADS)("said everywhere, nothing comes to life: %j", async (payload
 test("a thousand hostile texts, half and whole, come to nothing", { timeout: 60_000 }, () => {
   let seed = 7;
   const roll = (below: number) => Math.floor(((seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31) * below);
-  const pieces = [...PAYLOADS.flatMap((payload) => payload.split(/(?=[<[`|(])/)), "\n", "\n\n", "- ", "> ", "**", "`", "|", "](", "![", "<", "&lt;", "&#x3c;"];
+  const pieces = [
+    ...PAYLOADS.flatMap((payload) => payload.split(/(?=[<[`|(])/)),
+    "\n",
+    "\n\n",
+    "- ",
+    "> ",
+    "**",
+    "`",
+    "|",
+    "](",
+    "![",
+    "<",
+    "&lt;",
+    "&#x3c;",
+  ];
   const home = document.createElement("div");
   for (let round = 0; round < 1000; round++) {
     const text = Array.from({ length: 2 + roll(8) }, () => pieces[roll(pieces.length)]).join("");
@@ -124,8 +152,25 @@ test("a thousand hostile texts, half and whole, come to nothing", { timeout: 60_
 });
 
 test("what hides is written out in names and arguments, and joiners stay", () => {
-  expect(visible("a\u202eb\n\u001b[0m\u200d\ufe0f\u{e0041}\ud800")).toBe("a\\u202eb\n\\x1b[0m\u200d\ufe0f\\U000e0041\\ud800");
+  expect(visible("a\u202eb\n\u001b[0m\u200d\ufe0f\u{e0041}\ud800")).toBe(
+    "a\\u202eb\n\\x1b[0m\u200d\ufe0f\\U000e0041\\ud800",
+  );
   expect(visibleLine("a\r\n\tb")).toBe("a\\r\\n\\tb");
+});
+
+test.each([
+  [[0x00, 0x08, 0x0b, 0x1f, 0x7f, 0x9f, 0xad, 0x34f, 0x61c, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x180b, 0x180f], true],
+  [
+    [0x200b, 0x200e, 0x200f, 0x2028, 0x2029, 0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0x206f, 0x3164, 0xfe00, 0xfe0d],
+    true,
+  ],
+  [[0xfeff, 0xffa0, 0xfff0, 0xfffb, 0xd800, 0xdfff, 0x1bca0, 0x1d173, 0xe0000, 0xe0fff], true],
+  [[0x09, 0x0a, 0x20, 0x7e, 0xa0, 0xe9, 0x200c, 0x200d, 0x2027, 0x202f, 0xfe0e, 0xfe0f, 0x1f600], false],
+])("it is known which characters are not seen: %#", (codes, unseen) => {
+  for (const code of codes) {
+    const character = String.fromCodePoint(code);
+    expect(visible(character) !== character, code.toString(16)).toBe(unseen);
+  }
 });
 
 test("the frame's policy lets its own script run, and no other", () => {
@@ -135,7 +180,8 @@ test("the frame's policy lets its own script run, and no other", () => {
 });
 
 test("a page in a frame is cleaned before, and told to the frame's script alone", async () => {
-  const html = '<p style="color: red">Hello <b>all</b></p><style>b { color: blue }</style><script>owned()</script><img src="https://example.org/x.png">';
+  const html =
+    '<p style="color: red">Hello <b>all</b></p><style>b { color: blue }</style><script>owned()</script><img src="https://example.org/x.png">';
   expect(pageOf(html)).toEqual({
     html: '<p data-lw-style="color: red">Hello <b>all</b></p>https://example.org/x.png',
     styles: ["b { color: blue }"],

@@ -86,10 +86,14 @@ function drawnInPieces(text: string, step: number): string {
   return there.innerHTML;
 }
 
-test.each([8, 40])("a text is drawn alike however it was cut, every %i characters or so", { timeout: 60_000 }, (step) => {
-  expect(drawnInPieces(DOCUMENT, step)).toBe(whole(DOCUMENT));
-  expect(drawnInPieces(DOCUMENT.replace(/\n/g, "\r\n"), step)).toBe(whole(DOCUMENT));
-});
+test.each([8, 40])(
+  "a text is drawn alike however it was cut, every %i characters or so",
+  { timeout: 60_000 },
+  (step) => {
+    expect(drawnInPieces(DOCUMENT, step)).toBe(whole(DOCUMENT));
+    expect(drawnInPieces(DOCUMENT.replace(/\n/g, "\r\n"), step)).toBe(whole(DOCUMENT));
+  },
+);
 
 test("the texts of all stories are drawn alike however they were cut", { timeout: 60_000 }, () => {
   for (const text of new Set(texts)) expect(drawnInPieces(text, text.length / 6)).toBe(whole(text));
@@ -174,8 +178,16 @@ test("the direction of each block is found by itself", () => {
   expect([...home.querySelectorAll("[dir=auto]")].map(({ localName }) => localName)).toEqual(["p", "li"]);
 });
 
+test("raw HTML is text", () => {
+  const text = "<b>x</b> <a href='/a'>y</a>\n\n<table><tr><td>z</td></tr></table>";
+  new Prose(home, undefined).show(text, false);
+  expect(home.querySelectorAll(":not(p)")).toHaveLength(0);
+  expect(home.textContent).toBe(text.replace("\n\n", ""));
+});
+
 test("only links to the web and to people are links", () => {
-  const text = "[a](https://a.org) <b@c.org> https://d.org [x](javascript:1) [y](data:text/html,1) [z](/v1) ftp://e.org //f.org g.py";
+  const text =
+    "[a](https://a.org) <b@c.org> https://d.org [x](javascript:1) [y](data:text/html,1) [z](/v1) ftp://e.org //f.org g.py";
   new Prose(home, undefined).show(text, false);
   const links = [...home.querySelectorAll("a")];
   expect(links.map((link) => link.getAttribute("href"))).toEqual(["https://a.org", "mailto:b@c.org", "https://d.org"]);

@@ -3,7 +3,11 @@
 import { expect, test, vi } from "vitest";
 import { Stage, waiting } from "./view_stage.js";
 
-const ACTION = { name: "pay", args: { eur: 7, to: "Ann\u202eevil", urgent: false, notes: ["rent", "water"] }, description: "Pay the rent" };
+const ACTION = {
+  name: "pay",
+  args: { eur: 7, to: "Ann\u202eevil", urgent: false, notes: ["rent", "water"] },
+  description: "Pay the rent",
+};
 const OTHER = { name: "write", args: { body: "line\n".repeat(60) }, allowed: ["approve", "reject"] };
 
 const SCHEMA = {
@@ -28,7 +32,8 @@ function staged(question: Record<string, unknown>, ...more: Record<string, unkno
 test("all arguments of an action are in view, and what hides in them is written out (F-C2)", () => {
   const { stage } = staged({ kind: "approval_batched", actions: [ACTION, OTHER] });
   const shown = stage.group("pay").textContent!;
-  for (const words of ["Pay the rent", "eur7", "toAnn\\u202eevil", "urgentfalse", '["rent","water"]']) expect(shown).toContain(words);
+  for (const words of ["Pay the rent", "eur7", "toAnn\\u202eevil", "urgentfalse", '["rent","water"]'])
+    expect(shown).toContain(words);
   expect(stage.group("write").querySelector("pre")!.textContent!.split("\n")).toHaveLength(61);
 });
 
@@ -79,7 +84,10 @@ test("what is wrong in a form is said at its field, and nothing is sent", async 
   await stage.write("notes", "[1,");
   await stage.press("Approve with changes");
   expect(answer).not.toHaveBeenCalled();
-  expect(stage.all("[role=alert]").map(({ textContent }) => textContent!.split(":")[0])).toEqual(["expected a number", "expected JSON"]);
+  expect(stage.all("[role=alert]").map(({ textContent }) => textContent!.split(":")[0])).toEqual([
+    "expected a number",
+    "expected JSON",
+  ]);
   const field = stage.field("eur");
   expect(field.getAttribute("aria-invalid")).toBe("true");
   expect(document.getElementById(field.getAttribute("aria-describedby")!)!.textContent).toBe("expected a number");
@@ -154,7 +162,10 @@ test("a question is answered in words", async () => {
 test("an answer that has a schema is given by a form", async () => {
   const { stage, answer } = staged({ value: "How many?", response_schema: SCHEMA });
   await stage.press("Send answer");
-  expect(stage.all("[role=alert]").map(({ textContent }) => textContent)).toEqual(["must be filled in", "must be filled in"]);
+  expect(stage.all("[role=alert]").map(({ textContent }) => textContent)).toEqual([
+    "must be filled in",
+    "must be filled in",
+  ]);
   await stage.write("count", "3");
   await stage.write("how", "1");
   await stage.press("Send answer");

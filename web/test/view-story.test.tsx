@@ -1,9 +1,11 @@
 // A story as its reader sees it: who says what, what has become of it, and what can be done.
 
+import { render } from "preact";
 import { act } from "preact/test-utils";
 import { expect, test, vi } from "vitest";
 import { mount } from "../src/renderer.js";
 import { Fold } from "../src/story/fold.js";
+import { memo } from "../src/view/memo.js";
 import { called, said, Stage, turn, type Event } from "./view_stage.js";
 
 const source = { lane: [] };
@@ -11,8 +13,19 @@ const result = (more: Record<string, unknown>): Event => ({ type: "tool_result",
 
 test("who speaks is told by name", () => {
   const guide = { source: { lane: [], agent: "guide" } };
-  const stage = new Stage(turn([...said("Hi", guide), ...said("More", { ...guide, id: "m2" }), ...said("x", { id: "m3", role: "critic" })], undefined, "Hello"));
-  expect(stage.all("article").map((article) => article.getAttribute("aria-label"))).toEqual(["You", "guide", "guide", "Critic"]);
+  const stage = new Stage(
+    turn(
+      [...said("Hi", guide), ...said("More", { ...guide, id: "m2" }), ...said("x", { id: "m3", role: "critic" })],
+      undefined,
+      "Hello",
+    ),
+  );
+  expect(stage.all("article").map((article) => article.getAttribute("aria-label"))).toEqual([
+    "You",
+    "guide",
+    "guide",
+    "Critic",
+  ]);
   expect(stage.all(".lw-speaker").map(({ textContent }) => textContent)).toEqual(["guide", "Critic"]);
 });
 
@@ -43,13 +56,27 @@ test("a call that is being written shows what is there", async () => {
 test("a card holds all arguments, the result, and what failed", async () => {
   const output = { type: "tool_output_delta", id: "c1", data: "half " };
   const stage = new Stage(
-    turn([...called({ city: "Rome", days: 3 }), output, output, result({ content: "no such city", status: "error", artifact: { a: 1 } })]),
+    turn([
+      ...called({ city: "Rome", days: 3 }),
+      output,
+      output,
+      result({ content: "no such city", status: "error", artifact: { a: 1 } }),
+    ]),
   );
   expect(stage.text(".lw-failure")).toBe("no such city");
   await stage.unfold();
-  expect(stage.all("section h4").map(({ textContent }) => textContent)).toEqual(["Arguments", "While it ran", "Result", "Kept for the application"]);
+  expect(stage.all("section h4").map(({ textContent }) => textContent)).toEqual([
+    "Arguments",
+    "While it ran",
+    "Result",
+    "Kept for the application",
+  ]);
   expect(stage.text(".lw-named")).toBe("cityRomedays3");
-  expect(stage.all(".lw-inside pre").map(({ textContent }) => textContent)).toEqual(["half half ", "no such city", '{"a":1}']);
+  expect(stage.all(".lw-inside pre").map(({ textContent }) => textContent)).toEqual([
+    "half half ",
+    "no such city",
+    '{"a":1}',
+  ]);
 });
 
 test("arguments that do not parse are shown as they are", async () => {
@@ -92,11 +119,21 @@ test("things to do are a list with the state of each", () => {
     { content: "read", status: "completed" },
     { content: "write", status: "in_progress" },
   ];
-  const stage = new Stage(turn([{ type: "extracted", name: "write_todos", kind: "todos", data }, ...said("Done.")], null, "Go"));
+  const stage = new Stage(
+    turn([{ type: "extracted", name: "write_todos", kind: "todos", data }, ...said("Done.")], null, "Go"),
+  );
   expect(stage.text("ul[aria-label='To do']")).toBe("readwrite");
-  expect(stage.all(".lw-todo [role=img]").map((box) => box.getAttribute("aria-label"))).toEqual(["done", "in progress"]);
+  expect(stage.all(".lw-todo [role=img]").map((box) => box.getAttribute("aria-label"))).toEqual([
+    "done",
+    "in progress",
+  ]);
   expect(stage.text(".lw-todos .lw-state")).toBe("1 of 2 done");
-  expect([...stage.one(".lw-turn").children].map(({ className }) => className.split(" ").at(-1))).toEqual(["lw-user", "lw-todos", "lw-assistant", "lw-working"]);
+  expect([...stage.one(".lw-turn").children].map(({ className }) => className.split(" ").at(-1))).toEqual([
+    "lw-user",
+    "lw-todos",
+    "lw-assistant",
+    "lw-working",
+  ]);
 });
 
 test("progress is shown while there is some", () => {
@@ -107,7 +144,11 @@ test("progress is shown while there is some", () => {
 });
 
 test.each([
-  [{ outcome: "error", error: { code: "ValueError", message: "the agent failed", id: "e1" } }, "The agent failed (ValueError, id e1)", "Try again"],
+  [
+    { outcome: "error", error: { code: "ValueError", message: "the agent failed", id: "e1" } },
+    "The agent failed (ValueError, id e1)",
+    "Try again",
+  ],
   [{ outcome: "cancelled", reason: "enough" }, "Stopped: enough", "Go on"],
   [{ outcome: "timeout" }, "Stopped: it took too long", "Go on"],
 ])("a turn that did not end well says so: %#", async (end, words, button) => {
@@ -149,7 +190,12 @@ test("what did not stay is folded, what was changed is said to be", async () => 
 test("sources are named once, and lead only to the web", () => {
   const cite = (data: unknown) => ({ type: "citation", id: "m1", data });
   const [start, delta, end] = said("So it is.");
-  const citations = [{ url: "https://a.org", title: "A" }, { url: "https://a.org" }, { url: "javascript:1", title: "J" }, "odd"];
+  const citations = [
+    { url: "https://a.org", title: "A" },
+    { url: "https://a.org" },
+    { url: "javascript:1", title: "J" },
+    "odd",
+  ];
   const stage = new Stage(turn([start!, delta!, ...citations.map(cite), end!]));
   expect(stage.all(".lw-sources li").map(({ innerHTML }) => innerHTML)).toEqual([
     expect.stringContaining('href="https://a.org"'),
@@ -162,20 +208,29 @@ test("a message of the person's is edited with its files kept", async () => {
   const edit = vi.fn(async () => {});
   const stage = new Stage([], { edit });
   stage.tell({ type: "turn_start", turn_id: "t" }, ...said("Look", { id: "u1", role: "user" }));
-  stage.tell({ type: "media", id: "u1/1", message_id: "u1", kind: "image", source, ref: "files/a%20b" }, { type: "turn_end", outcome: "complete" });
+  stage.tell(
+    { type: "media", id: "u1/1", message_id: "u1", kind: "image", source, ref: "files/a%20b" },
+    { type: "turn_end", outcome: "complete" },
+  );
   await stage.press("Edit");
   const field = stage.field("Say instead");
   expect([document.activeElement, field.value]).toEqual([field, "Look"]);
   await stage.write("Say instead", "Look again");
-  const key = (name: string, more = {}) => act(async () => void field.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, ...more })));
+  const key = (name: string, more = {}) =>
+    act(async () => void field.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, ...more })));
   await key("Enter", { shiftKey: true });
   expect(edit).not.toHaveBeenCalled();
   await key("Enter");
-  expect(edit).toHaveBeenCalledExactlyOnceWith("u1", [{ type: "text", text: "Look again" }, { type: "file", file_id: "a b" }]);
+  expect(edit).toHaveBeenCalledExactlyOnceWith("u1", [
+    { type: "text", text: "Look again" },
+    { type: "file", file_id: "a b" },
+  ]);
 });
 
 test("an edit can be left", async () => {
-  const stage = new Stage(turn([], undefined, { messages: [{ role: "user", content: "Look", id: "u1" }] }), { edit: async () => {} });
+  const stage = new Stage(turn([], undefined, { messages: [{ role: "user", content: "Look", id: "u1" }] }), {
+    edit: async () => {},
+  });
   await stage.press("Edit");
   await stage.press("Back");
   expect(stage.text(".lw-typed")).toBe("Look");
@@ -211,7 +266,9 @@ test("a task is opened", async () => {
 });
 
 test("only what has changed is drawn again", async () => {
-  const stage = new Stage(turn(Array.from({ length: 30 }, (_, place) => said(`text ${place}`, { id: `m${place}` })).flat(), null));
+  const stage = new Stage(
+    turn(Array.from({ length: 30 }, (_, place) => said(`text ${place}`, { id: `m${place}` })).flat(), null),
+  );
   const changed = new Set<string>();
   const watch = new MutationObserver((records) => {
     for (const { target } of records) {
@@ -227,6 +284,15 @@ test("only what has changed is drawn again", async () => {
   expect([...changed].filter((text) => text.startsWith("text "))).toEqual([]);
   expect(stage.text("article:last-of-type")).toBe("newest words");
   watch.disconnect();
+});
+
+test("what has the props that it had is not looked at", () => {
+  const draw = vi.fn(({ version }: { thing: object; version: number }) => <p>{version}</p>);
+  const Drawn = memo(draw);
+  const [home, thing] = [document.createElement("main"), {}];
+  for (const version of [1, 1, 2]) void act(() => render(<Drawn thing={thing} version={version} />, home));
+  expect(home.textContent).toBe("2");
+  expect(draw).toHaveBeenCalledTimes(2);
 });
 
 test("of a long past the newest is drawn first, and all of it in the end", async () => {
@@ -259,7 +325,8 @@ test("a mounted story is drawn at most once a frame, and goes when it is closed"
 });
 
 test("an exported file draws the story that it carries", async () => {
-  document.body.innerHTML = '<main id="langwire"><pre>before</pre></main><script type="application/json" id="langwire-story"></script>';
+  document.body.innerHTML =
+    '<main id="langwire"><pre>before</pre></main><script type="application/json" id="langwire-story"></script>';
   document.getElementById("langwire-story")!.textContent = JSON.stringify(turn(said("Carried")));
   vi.resetModules();
   await import("../src/renderer.js");

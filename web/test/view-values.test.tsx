@@ -24,7 +24,14 @@ test.each([
 ])("%i milliseconds are %s", (ms, words) => expect(duration(ms)).toBe(words));
 
 test("sizes and numbers are said in words", () => {
-  expect([1, 999, 1500, 200_000, 10_200_000, 3e9].map(size)).toEqual(["1 byte", "999 bytes", "1.5 kB", "200 kB", "10 MB", "3 GB"]);
+  expect([1, 999, 1500, 200_000, 10_200_000, 3e9].map(size)).toEqual([
+    "1 byte",
+    "999 bytes",
+    "1.5 kB",
+    "200 kB",
+    "10 MB",
+    "3 GB",
+  ]);
   expect([1, 1204].map((number) => counted(number, "line"))).toEqual(["1 line", "1,204 lines"]);
   expect(usageWords({})).toBeNull();
 });
@@ -81,10 +88,15 @@ test("a list of flat objects is a table", async () => {
   expect(stage.all("tbody tr")).toHaveLength(30);
 });
 
-test.each([[[{ a: 1 }]], [[{ a: 1 }, { b: {} }]], [[{ a: 1 }, { b: 1 }, { c: 1 }]], [{ columns: ["a"] }], [{ columns: [1], rows: [] }], [null], [[{}, {}]]])(
-  "this is no table: %j",
-  (value) => expect(tableOf(value)).toBeNull(),
-);
+test.each([
+  [[{ a: 1 }]],
+  [[{ a: 1 }, { b: {} }]],
+  [[{ a: 1 }, { b: 1 }, { c: 1 }]],
+  [{ columns: ["a"] }],
+  [{ columns: [1], rows: [] }],
+  [null],
+  [[{}, {}]],
+])("this is no table: %j", (value) => expect(tableOf(value)).toBeNull());
 
 test.each([
   [{ $truncated: { bytes: 70_000, preview: '"be' } }, "70 kB, too large to be told"],
@@ -124,10 +136,21 @@ function media(more: Record<string, unknown>, fileUrl?: (ref: string) => string 
 
 test("media are shown by what they are", () => {
   expect(media({ data: "AAAA", mime: "image/png" }).one("img").getAttribute("src")).toBe("data:image/png;base64,AAAA");
-  expect(media({ kind: "audio", data: "AAAA", mime: "audio/wav" }).one("audio").getAttribute("src")).toBe("data:audio/wav;base64,AAAA");
-  expect(media({ kind: "video", ref: "files/1" }, (ref) => `/v1/${ref}`).one("video").getAttribute("src")).toBe("/v1/files/1");
-  expect(media({ kind: "file", ref: "files/1" }, (ref) => `/v1/${ref}`).one("a").getAttribute("href")).toBe("/v1/files/1");
+  expect(media({ kind: "audio", data: "AAAA", mime: "audio/wav" }).one("audio").getAttribute("src")).toBe(
+    "data:audio/wav;base64,AAAA",
+  );
+  expect(
+    media({ kind: "video", ref: "files/1" }, (ref) => `/v1/${ref}`)
+      .one("video")
+      .getAttribute("src"),
+  ).toBe("/v1/files/1");
+  expect(
+    media({ kind: "file", ref: "files/1" }, (ref) => `/v1/${ref}`)
+      .one("a")
+      .getAttribute("href"),
+  ).toBe("/v1/files/1");
   expect(media({ ref: "https://example.org/x" }).one("a").getAttribute("href")).toBe("https://example.org/x");
+  expect(media({ data: "no base64!", mime: "image/png" }).text(".lw-file")).toContain("Download");
   expect(media({ ref: "file-1" }).text(".lw-file")).toBe("Picture file-1");
   expect(media({ kind: "odd", block: { type: "odd", x: 1 } }).text(".lw-plain")).toBe('{"type":"odd","x":1}');
 });
@@ -157,11 +180,18 @@ test("a file that was sent along is saved, never opened", async () => {
 });
 
 test("a display has the form that says most", () => {
-  const shown = (bundle: Record<string, unknown>) => new Stage(turn([{ type: "display", title: "T", bundle }])).one(".lw-display");
+  const shown = (bundle: Record<string, unknown>) =>
+    new Stage(turn([{ type: "display", title: "T", bundle }])).one(".lw-display");
   const html = "<b>x</b>";
-  expect(shown({ "text/html": html, "application/json": { columns: ["a"], rows: [[1]] } }).querySelector("td")!.textContent).toBe("1");
-  expect(shown({ "text/html": html, "image/svg+xml": "<svg/>" }).querySelector("img")!.src).toBe("data:image/svg+xml;charset=utf-8,%3Csvg%2F%3E");
-  expect(shown({ "text/html": html, "image/png": "AA\nAA" }).querySelector("img")!.getAttribute("src")).toBe("data:image/png;base64,AAAA");
+  expect(
+    shown({ "text/html": html, "application/json": { columns: ["a"], rows: [[1]] } }).querySelector("td")!.textContent,
+  ).toBe("1");
+  expect(shown({ "text/html": html, "image/svg+xml": "<svg/>" }).querySelector("img")!.src).toBe(
+    "data:image/svg+xml;charset=utf-8,%3Csvg%2F%3E",
+  );
+  expect(shown({ "text/html": html, "image/png": "AA\nAA" }).querySelector("img")!.getAttribute("src")).toBe(
+    "data:image/png;base64,AAAA",
+  );
   expect(shown({ "text/plain": "x", "text/html": html }).querySelector("iframe")).not.toBeNull();
   expect(shown({ "text/plain": "x", "text/markdown": "**x**" }).querySelector("strong")).not.toBeNull();
   expect(shown({ "text/latex": "x^2" }).textContent).toBe("Tx^2");

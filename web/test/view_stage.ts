@@ -53,7 +53,9 @@ export class Stage {
   }
 
   buttons(within: Element = this.home): string[] {
-    return [...within.querySelectorAll("button")].map((button) => button.getAttribute("aria-label") ?? button.textContent ?? "");
+    return [...within.querySelectorAll("button")].map(
+      (button) => button.getAttribute("aria-label") ?? button.textContent ?? "",
+    );
   }
 
   button(name: string, within: Element = this.home): HTMLButtonElement {
@@ -96,7 +98,9 @@ export class Stage {
     await act(async () => {
       if (field.type === "checkbox") field.checked = text === "true";
       else field.value = text;
-      field.dispatchEvent(new Event(field.type === "checkbox" || field.localName === "select" ? "change" : "input", { bubbles: true }));
+      field.dispatchEvent(
+        new Event(field.type === "checkbox" || field.localName === "select" ? "change" : "input", { bubbles: true }),
+      );
     });
   }
 
@@ -108,7 +112,11 @@ export class Stage {
 const source = { lane: [] };
 
 /** A turn, from its start to its end if it has one. */
-export function turn(events: readonly Event[], end: Record<string, unknown> | null = { outcome: "complete" }, input?: unknown): Event[] {
+export function turn(
+  events: readonly Event[],
+  end: Record<string, unknown> | null = { outcome: "complete" },
+  input?: unknown,
+): Event[] {
   const start = { type: "turn_start", turn_id: `t${Math.random()}`, input };
   return [start, ...events, ...(end ? [{ type: "turn_end", ...end }] : [])];
 }

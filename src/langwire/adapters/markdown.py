@@ -54,6 +54,8 @@ from langwire.events import (
 
 _DEEPEST = 12
 """How many quotes stand in each other at most; what is deeper stands in the last one."""
+
+_WAITS = "waits for an answer"
 _SPEAKERS = {"user": "You", "assistant": "Assistant", "system": "System"}
 _BOXES = {"completed": "x"}
 
@@ -322,10 +324,11 @@ class _Book:
         if isinstance(event, TurnEnd):
             self._turn.end = event
             for id, question in self._questions.items():
-                question.state = "waits for an answer" if id in event.interrupts else question.state
+                question.state = _WAITS if id in event.interrupts else question.state
             return
         for question in self._questions.values():
-            question.state = "answered" if event.cause == "resume" else "dropped"
+            if question.state == _WAITS:
+                question.state = "answered" if event.cause == "resume" else "dropped"
         self._turns.append(_Turn(len(self._turns) + 1, event, at_ms))
         for id, text in said_in(event.input):
             if id is None or id not in self._said:

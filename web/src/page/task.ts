@@ -89,6 +89,10 @@ export class OpenTask extends Observed {
       this.fold.clear();
       this.told.changed();
     }
+    if (frame.type === "closed" && frame.reason === "ended") {
+      this.fold.withdraw(); // a task that is cancelled while it waits tells no event of it
+      this.told.changed();
+    }
     return frame.type === "closed" && frame.reason !== "shutting_down";
   }
 

@@ -26,6 +26,11 @@ export class Fold {
     this.#telling.take(event);
   }
 
+  /** Nobody waits for an answer any more, as events do not say: what asked was stopped while it waited. */
+  withdraw(): void {
+    this.#telling.withdraw();
+  }
+
   /** Drop all that was told: after a reset it is told anew. */
   clear(): void {
     const usage = { input_tokens: 0, output_tokens: 0 };

@@ -108,6 +108,11 @@ export class Telling {
     }
   }
 
+  /** No question waits any more, and no call for an answer. */
+  withdraw(): void {
+    if (this.story.questions.length > 0) this.#calls.finish(this.#questions.finish([]));
+  }
+
   // ---------------------------------------------------------------- turns
 
   #begin(event: TurnStart): void {

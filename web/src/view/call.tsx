@@ -36,7 +36,9 @@ export const CallView = memo(function CallView({ call }: { call: CallPart; versi
 /** The words of a result that is a list of blocks. */
 function wordsOf(content: unknown): unknown {
   if (!Array.isArray(content)) return content;
-  const texts = content.flatMap((block: unknown) => (isRecord(block) && typeof block["text"] === "string" ? [block["text"]] : []));
+  const texts = content.flatMap((block: unknown) =>
+    isRecord(block) && typeof block["text"] === "string" ? [block["text"]] : [],
+  );
   return texts.length ? texts.join(" ") : content;
 }
 
@@ -62,7 +64,10 @@ function Inside({ call }: { call: CallPart }) {
   return (
     <>
       <section>
-        <Heading words="Arguments" text={() => (call.invalid ?? (call.state === "writing" ? call.argsText : written(call.args)))} />
+        <Heading
+          words="Arguments"
+          text={() => call.invalid ?? (call.state === "writing" ? call.argsText : written(call.args))}
+        />
         <Arguments call={call} />
       </section>
       {output.length > 0 && (
@@ -73,7 +78,10 @@ function Inside({ call }: { call: CallPart }) {
       )}
       {result && (
         <section>
-          <Heading words="Result" text={() => (typeof result.content === "string" ? result.content : written(result.content))} />
+          <Heading
+            words="Result"
+            text={() => (typeof result.content === "string" ? result.content : written(result.content))}
+          />
           {result.removed && <p class="lw-note">Removed from the conversation later.</p>}
           {result.replaced && <p class="lw-note">Changed by the agent afterwards.</p>}
           <Value value={result.content} />

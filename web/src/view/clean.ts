@@ -6,7 +6,18 @@ import makePurifier, { type Config, type DOMPurify } from "dompurify";
 export const SAFE_LINK = /^(?:https?:|mailto:)/i;
 
 /** Pictures that hold no program and are fetched from nowhere. */
-export const SAFE_IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,/i;
+const PICTURE = /^data:image\/(?:png|jpeg|gif|webp);base64,/i;
+const BASE64 = /^[a-z0-9+/]+={0,2}$/i;
+
+/** Whether a text is base64 that can be read. */
+export function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && BASE64.test(text);
+}
+
+/** Whether an address is a picture itself, and one that can be read: of others, browsers complain. */
+export function isPicture(address: string): boolean {
+  return PICTURE.test(address) && isBase64(address.slice(address.indexOf(",") + 1));
+}
 
 const PROSE: Config = {
   ALLOWED_TAGS: [
@@ -47,14 +58,14 @@ function secureLink(element: Element, name: string): void {
     return;
   }
   // Within a drawing, one part may stand for another.
-  const inside = element instanceof SVGElement && (address.startsWith("#") || SAFE_IMAGE.test(address));
+  const inside = element instanceof SVGElement && (address.startsWith("#") || isPicture(address));
   if (!inside) element.removeAttribute(name);
 }
 
 /** A picture from elsewhere is not fetched: that would tell its owner who reads this, and when. Its address is shown. */
 function securePicture(element: Element): void {
   const address = element.getAttribute("src");
-  if (address === null || SAFE_IMAGE.test(address)) return;
+  if (address === null || isPicture(address)) return;
   element.removeAttribute("src");
   element.setAttribute("alt", [element.getAttribute("alt"), address].filter(Boolean).join(" "));
 }

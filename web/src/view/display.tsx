@@ -31,7 +31,8 @@ function Bundle({ bundle, title }: { bundle: DisplayItem["bundle"]; title: strin
   const svg = bundle["image/svg+xml"];
   if (typeof svg === "string") return <Drawing svg={svg} title={title} />;
   const picture = PICTURES.find((mime) => typeof bundle[mime] === "string");
-  if (picture) return <Media kind="image" mime={picture} data={(bundle[picture] as string).replace(/\s/g, "")} address={null} />;
+  if (picture)
+    return <Media kind="image" mime={picture} data={(bundle[picture] as string).replace(/\s/g, "")} address={null} />;
   const html = bundle["text/html"];
   if (typeof html === "string") return <Page html={html} title={title} bundle={bundle} />;
   return <Plain bundle={bundle} />;
@@ -39,7 +40,10 @@ function Bundle({ bundle, title }: { bundle: DisplayItem["bundle"]; title: strin
 
 /** A drawing in an `<img>`: there it runs nothing and fetches nothing. */
 function Drawing({ svg, title }: { svg: string; title: string }) {
-  const source = useMemo(() => `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg.replace(LONE_SURROGATE, "\ufffd"))}`, [svg]);
+  const source = useMemo(
+    () => `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg.replace(LONE_SURROGATE, "\ufffd"))}`,
+    [svg],
+  );
   return <img class="lw-picture lw-drawing" src={source} alt={title} />;
 }
 

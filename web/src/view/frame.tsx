@@ -7,7 +7,7 @@ import { cleanPage } from "./clean.js";
 import { tamed, type Tamed } from "./tame.js";
 
 /** What a content security policy calls `frame.js` by. */
-export const FRAME_HASH = "sha256-WvL67uypks5GBMNyU2QFOqE8M6KesQnprnR6YLV9cto=";
+export const FRAME_HASH = "sha256-q2V06BdDsvME3NKe12QhtuGId7Tp1+sy7f8nKJTZTRo=";
 
 const POLICY = `default-src 'none'; script-src '${FRAME_HASH}'; style-src 'unsafe-inline'; img-src data:`;
 const PAGE =

@@ -25,7 +25,25 @@ const MOST_CHARACTERS = 50_000;
 /** What says more of a word than its kind: `title function_`. */
 const SECOND_CLASS = /(class="lw-h-[\w-]+) [^"]*"/g;
 
-const known = { bash, c, cpp, css, diff, go, ini, java, javascript, json, markdown, python, rust, sql, typescript, xml, yaml };
+const known = {
+  bash,
+  c,
+  cpp,
+  css,
+  diff,
+  go,
+  ini,
+  java,
+  javascript,
+  json,
+  markdown,
+  python,
+  rust,
+  sql,
+  typescript,
+  xml,
+  yaml,
+};
 
 const highlighter = core.newInstance();
 highlighter.configure({ classPrefix: "lw-h-" });

@@ -30,7 +30,8 @@ export const LaneView = memo(function LaneView({ lane }: { lane: Lane; version: 
       open={depth < OPEN_LANES}
       summary={
         <>
-          <span class="lw-name">{visibleLine(lane.name) || "Subgraph"}</span> <span class="lw-state">{laneWords(lane)}</span>
+          <span class="lw-name">{visibleLine(lane.name) || "Subgraph"}</span>{" "}
+          <span class="lw-state">{laneWords(lane)}</span>
         </>
       }
     >
@@ -54,7 +55,15 @@ function drawItem(item: Item, last: boolean, place: number, items: readonly Item
   const { key, version } = item;
   switch (item.kind) {
     case "message":
-      return <MessageView key={key} message={item} version={version} named={isNamed(item, before(items, place), lane)} last={last} />;
+      return (
+        <MessageView
+          key={key}
+          message={item}
+          version={version}
+          named={isNamed(item, before(items, place), lane)}
+          last={last}
+        />
+      );
     case "lane":
       return <LaneView key={key} lane={item.lane} version={version} />;
     case "display":

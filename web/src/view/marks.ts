@@ -9,7 +9,8 @@ const KINDS: Readonly<Record<string, (held: unknown) => string>> = {
   $cycle: (held) => `the same ${named(held)} again`,
   $deep: (held) => `a ${named(held)}, too deep to be told`,
   $repeated: (held) => `a ${named(held)}, repeated too often to be told`,
-  $bytes: (held) => (typeof held === "string" ? `${size(Math.floor((held.length * 3) / 4))} of binary data` : "binary data"),
+  $bytes: (held) =>
+    typeof held === "string" ? `${size(Math.floor((held.length * 3) / 4))} of binary data` : "binary data",
 };
 
 /** A value that was too large: its size in bytes, and its beginning as JSON text. */

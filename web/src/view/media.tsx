@@ -1,7 +1,7 @@
 // Knows how pictures, sounds, films and files are shown, and what is said where that fails.
 
 import { useContext, useState } from "preact/hooks";
-import { SAFE_LINK } from "./clean.js";
+import { isBase64, SAFE_LINK } from "./clean.js";
 import { Doing } from "./context.js";
 import { visibleLine } from "./visible.js";
 import { size } from "./words.js";
@@ -21,7 +21,6 @@ const MIMES: Readonly<Record<string, RegExp>> = {
   video: /^video\/[\w.+-]+$/,
 };
 const USUAL: Readonly<Record<string, string>> = { image: "image/png", audio: "audio/mpeg", video: "video/mp4" };
-const BASE64 = /^[\w+/=\s-]*$/;
 
 /** Media of a message or of a result. */
 export function Media({ kind, mime, data, address }: Props) {
@@ -32,9 +31,12 @@ export function Media({ kind, mime, data, address }: Props) {
   const source = sourceOf(kind, type, data) ?? (address === null ? null : (fileUrl?.(address) ?? null));
   if (lost) return <p class="lw-note lw-lost">{word} could not be loaded.</p>;
   if (source !== null) {
-    if (kind === "image") return <img class="lw-picture" src={source} alt="Picture" loading="lazy" onError={() => lose(true)} />;
-    if (kind === "audio") return <audio class="lw-sound" src={source} controls preload="metadata" onError={() => lose(true)} />;
-    if (kind === "video") return <video class="lw-film" src={source} controls preload="metadata" onError={() => lose(true)} />;
+    if (kind === "image")
+      return <img class="lw-picture" src={source} alt="Picture" loading="lazy" onError={() => lose(true)} />;
+    if (kind === "audio")
+      return <audio class="lw-sound" src={source} controls preload="metadata" onError={() => lose(true)} />;
+    if (kind === "video")
+      return <video class="lw-film" src={source} controls preload="metadata" onError={() => lose(true)} />;
   }
   if (data !== null) return <Saved data={data} type={type} word={word} />;
   return <Elsewhere word={word} address={address} source={source} />;
@@ -42,7 +44,7 @@ export function Media({ kind, mime, data, address }: Props) {
 
 /** The address of what was sent along, where it is of a kind that is shown. */
 function sourceOf(kind: string, type: string, data: string | null): string | null {
-  return data !== null && MIMES[kind]?.test(type) && BASE64.test(data) ? `data:${type};base64,${data}` : null;
+  return data !== null && MIMES[kind]?.test(type) && isBase64(data) ? `data:${type};base64,${data}` : null;
 }
 
 /** A file that was sent along: it is saved, never opened. */

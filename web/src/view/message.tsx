@@ -57,7 +57,8 @@ function Told({ message, last }: { message: Message; last: boolean }) {
   const { edit, regenerate } = deeds;
   const own = message.role === "user";
   if (rewriting && edit) {
-    const send = (said: string) => attempt(() => edit(message.messageId, contentOf(message, said)).then(() => rewrite(false)));
+    const send = (said: string) =>
+      attempt(() => edit(message.messageId, contentOf(message, said)).then(() => rewrite(false)));
     return <Rewrite text={text} send={send} back={() => rewrite(false)} busy={busy} trouble={trouble} />;
   }
   const told = text !== "" && !message.parts.some((part) => "open" in part && part.open);
@@ -119,7 +120,8 @@ function Parts({ message }: { message: Message }) {
     <>
       {replacement !== null && first === undefined && <Replaced text={replacement} />}
       {parts.map((part) => {
-        if (part.kind !== "text" || replacement === null) return <PartView key={part.key} part={part} version={part.version} own={own} />;
+        if (part.kind !== "text" || replacement === null)
+          return <PartView key={part.key} part={part} version={part.version} own={own} />;
         return part === first ? <Replaced key={part.key} text={replacement} /> : null;
       })}
     </>

@@ -32,7 +32,8 @@ export function Sources({ citations }: { citations: readonly unknown[] }) {
 
 function read(data: unknown): Named {
   const fields = isRecord(data) ? data : {};
-  const said = (...names: string[]) => names.map((name) => fields[name]).find((text) => typeof text === "string" && text);
+  const said = (...names: string[]) =>
+    names.map((name) => fields[name]).find((text) => typeof text === "string" && text);
   const given = said("url", "uri", "source");
   const address = typeof given === "string" && SAFE_LINK.test(given) ? given : null;
   const title = said("title", "document_title", "name", "url", "uri", "source", "cited_text") ?? "source";

@@ -5,7 +5,11 @@ import { Disclosure } from "./disclosure.js";
 import { memo } from "./memo.js";
 import { visibleLine } from "./visible.js";
 
-const WORDS: Readonly<Record<Todo["status"], string>> = { pending: "to do", in_progress: "in progress", completed: "done" };
+const WORDS: Readonly<Record<Todo["status"], string>> = {
+  pending: "to do",
+  in_progress: "in progress",
+  completed: "done",
+};
 
 export const Todos = memo(function Todos({ lane }: { lane: Lane; version: number }) {
   const todos = lane.todos ?? [];

@@ -21,10 +21,14 @@ export const TurnView = memo(function TurnView({ turn, last }: Props) {
   const own = lane.items.findIndex((item) => !isOwn(item));
   // What is to be done stands where it does not move: before the answer. Of a past it is the end that counts.
   const asked = turn.past ? lane.items.length : own < 0 ? lane.items.length : own;
-  const answer = turn.outcome === null ? -1 : lane.items.reduce((found, item, place) => (isAnswer(item) ? place : found), -1);
+  const answer =
+    turn.outcome === null ? -1 : lane.items.reduce((found, item, place) => (isAnswer(item) ? place : found), -1);
   return (
     <div class="lw-turn">
-      <Items items={asked === lane.items.length ? lane.items : lane.items.slice(0, asked)} mark={answer < asked ? answer : -1} />
+      <Items
+        items={asked === lane.items.length ? lane.items : lane.items.slice(0, asked)}
+        mark={answer < asked ? answer : -1}
+      />
       <Todos lane={lane} version={lane.version} />
       {asked < lane.items.length && <Items items={lane.items.slice(asked)} mark={answer - asked} />}
       <Progress lane={lane} />

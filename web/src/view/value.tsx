@@ -29,7 +29,14 @@ export function Value({ value, whole = false }: Props) {
   const mark = markWords(value);
   if (mark !== null) return <p class="lw-note">{mark}</p>;
   if (typeof value === "string") return <Told text={value} whole={whole} />;
-  if (isBlocks(value)) return <>{value.map((block, place) => <Block key={place} block={block} whole={whole} />)}</>;
+  if (isBlocks(value))
+    return (
+      <>
+        {value.map((block, place) => (
+          <Block key={place} block={block} whole={whole} />
+        ))}
+      </>
+    );
   const table = whole ? null : tableOf(value);
   if (table) return <TableView table={table} />;
   return <Clipped text={written(value)} language="json" whole={whole} />;
@@ -67,7 +74,11 @@ interface ContentBlock extends Record<string, unknown> {
 }
 
 function isBlocks(value: unknown): value is ContentBlock[] {
-  return Array.isArray(value) && value.length > 0 && value.every((block) => isRecord(block) && typeof block["type"] === "string");
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((block) => isRecord(block) && typeof block["type"] === "string")
+  );
 }
 
 function Block({ block, whole }: { block: ContentBlock; whole: boolean }) {
@@ -123,10 +134,20 @@ export function TableView({ table }: { table: Table }) {
         <table>
           {columns.some(Boolean) && (
             <thead>
-              <tr>{columns.map((column, place) => <th key={place} scope="col">{visibleLine(column)}</th>)}</tr>
+              <tr>
+                {columns.map((column, place) => (
+                  <th key={place} scope="col">
+                    {visibleLine(column)}
+                  </th>
+                ))}
+              </tr>
             </thead>
           )}
-          <tbody>{shown.map((row, place) => <tr key={place}>{row.map(cell)}</tr>)}</tbody>
+          <tbody>
+            {shown.map((row, place) => (
+              <tr key={place}>{row.map(cell)}</tr>
+            ))}
+          </tbody>
         </table>
       </div>
       {rows.length > FIRST_ROWS && (
@@ -134,7 +155,11 @@ export function TableView({ table }: { table: Table }) {
           {all ? "Show less" : `Show all (${rows.length} rows)`}
         </button>
       )}
-      {all && rows.length > MOST_ROWS && <p class="lw-note">The first {MOST_ROWS} of {rows.length} rows are shown.</p>}
+      {all && rows.length > MOST_ROWS && (
+        <p class="lw-note">
+          The first {MOST_ROWS} of {rows.length} rows are shown.
+        </p>
+      )}
     </>
   );
 }

@@ -2,7 +2,8 @@
 // something else is kept back. Only for drawing: the next piece of the text decides anew.
 
 /** A last line that may still become a list, a heading, a quote, a rule, a fence or a table. */
-const UNDECIDED = /(?:^|\n)[ \t]*(?:[-*+_=]+|\d{1,2}[.)]?|#{1,6}|>|`{1,3}[^`\n]*|~{1,3}[^\n]*|\|?[-:| ]*-[-:| ]*)[ \t]*$/;
+const UNDECIDED =
+  /(?:^|\n)[ \t]*(?:[-*+_=]+|\d{1,2}[.)]?|#{1,6}|>|`{1,3}[^`\n]*|~{1,3}[^\n]*|\|?[-:| ]*-[-:| ]*)[ \t]*$/;
 const FENCE = /^(`{3,}(?=[^`]*$)|~{3,})/;
 const LEAD = /^(?:[ \t]|>|[-*+] |\d{1,9}[.)] )*/;
 const CODE = /(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g;

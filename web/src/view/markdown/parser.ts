@@ -1,7 +1,7 @@
 // Knows how Markdown becomes HTML: no raw HTML, no address but http, https and mailto, no picture from elsewhere.
 
 import MarkdownIt from "markdown-it";
-import { SAFE_IMAGE, SAFE_LINK } from "../clean.js";
+import { isPicture, SAFE_LINK } from "../clean.js";
 import { highlighted } from "../highlight.js";
 
 /** What the parser is told, and tells, besides the text. */
@@ -19,7 +19,7 @@ const OF_THREAD = /^files\/[\w.-]+$/;
 export const parser = new MarkdownIt({ html: false, linkify: true, breaks: false, typographer: false });
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 parser.linkify.add("ftp:", null).add("//", null);
-parser.validateLink = (address) => true || SAFE_IMAGE.test(address) || OF_THREAD.test(address);
+parser.validateLink = (address) => SAFE_LINK.test(address) || isPicture(address) || OF_THREAD.test(address);
 
 const { escapeHtml } = parser.utils;
 const { rules } = parser.renderer;
@@ -38,7 +38,7 @@ rules["image"] = (tokens, place, options, env, renderer) => {
   const token = tokens[place];
   const address = String(token?.attrGet("src") ?? "");
   const alt = escapeHtml(renderer.renderInlineAsText(token?.children ?? [], options, env));
-  if (SAFE_IMAGE.test(address)) return `<img src="${escapeHtml(address)}" alt="${alt}">`;
+  if (isPicture(address)) return `<img src="${escapeHtml(address)}" alt="${alt}">`;
   if (OF_THREAD.test(address)) return `<img data-lw-file="${escapeHtml(address)}" alt="${alt}">`;
   // Fetching it would tell its owner who reads this, and whatever the model put into the address.
   return `<a href="${escapeHtml(address)}">${alt || escapeHtml(address)}</a>`;

@@ -19,7 +19,12 @@ interface Props {
   busy: boolean;
 }
 
-const BUTTONS: Readonly<Record<Word, string>> = { approve: "Approve", edit: "Edit", reject: "Reject", respond: "Respond" };
+const BUTTONS: Readonly<Record<Word, string>> = {
+  approve: "Approve",
+  edit: "Edit",
+  reject: "Reject",
+  respond: "Respond",
+};
 
 export function ActionView({ action, schema, decision, decide, busy }: Props) {
   const [doing, begin] = useState<Word | null>(null);
@@ -35,12 +40,27 @@ export function ActionView({ action, schema, decision, decide, busy }: Props) {
         <span class="lw-soft">Allow</span> <span class="lw-name">{name}</span>
         <Decided decision={decision} />
       </p>
-      {action.description && <p class="lw-about" dir="auto">{visible(action.description)}</p>}
+      {action.description && (
+        <p class="lw-about" dir="auto">
+          {visible(action.description)}
+        </p>
+      )}
       {doing !== "edit" && <Arguments args={shown} />}
       {isCut(action.args) && <p class="lw-note">Not all of it was told: it cannot be edited here.</p>}
-      {decide && doing === null && <Choice action={action} decision={decision} busy={busy} choose={(word) => (word === "approve" ? take({ type: word }) : begin(word))} />}
-      {doing === "edit" && <Edit action={action} args={shown} schema={schema} take={take} back={() => begin(null)} busy={busy} />}
-      {(doing === "reject" || doing === "respond") && <Words word={doing} take={take} back={() => begin(null)} busy={busy} />}
+      {decide && doing === null && (
+        <Choice
+          action={action}
+          decision={decision}
+          busy={busy}
+          choose={(word) => (word === "approve" ? take({ type: word }) : begin(word))}
+        />
+      )}
+      {doing === "edit" && (
+        <Edit action={action} args={shown} schema={schema} take={take} back={() => begin(null)} busy={busy} />
+      )}
+      {(doing === "reject" || doing === "respond") && (
+        <Words word={doing} take={take} back={() => begin(null)} busy={busy} />
+      )}
     </div>
   );
 }
@@ -97,7 +117,14 @@ interface Deciding {
 }
 
 /** The fields of the arguments; of those that are no object, one for all of them. */
-function Edit({ action, args, schema, take, back, busy }: Deciding & { action: Action; args: unknown; schema: Schema | null }) {
+function Edit({
+  action,
+  args,
+  schema,
+  take,
+  back,
+  busy,
+}: Deciding & { action: Action; args: unknown; schema: Schema | null }) {
   const one = !isRecord(args);
   const fields = one ? [fieldOf("arguments", args, {}, { root: {}, required: true })] : fieldsOf(args, schema);
   const send = (values: Record<string, unknown>) =>
@@ -123,7 +150,14 @@ function Words({ word, take, back, busy }: Deciding & { word: "reject" | "respon
     <form class="lw-form" onSubmit={send}>
       <div class="lw-field">
         <label for={id}>{word === "reject" ? "Reason" : "Answer"}</label>
-        <textarea id={id} ref={focus} rows={2} dir="auto" value={text} onInput={(event) => write(event.currentTarget.value)} />
+        <textarea
+          id={id}
+          ref={focus}
+          rows={2}
+          dir="auto"
+          value={text}
+          onInput={(event) => write(event.currentTarget.value)}
+        />
       </div>
       <div class="lw-buttons">
         <button type="submit" class="lw-main" disabled={busy || (word === "respond" && !text.trim())}>

@@ -76,7 +76,12 @@ function Labelled({ field, text, error, write }: Filled) {
         field={field}
         text={text}
         write={write}
-        about={{ id, "aria-describedby": about || undefined, "aria-invalid": error !== null, "aria-required": field.required }}
+        about={{
+          id,
+          "aria-describedby": about || undefined,
+          "aria-invalid": error !== null,
+          "aria-required": field.required,
+        }}
       />
       {visible(text) !== text && <p class="lw-hint">With characters that are not seen: {visible(text)}</p>}
       {field.hint && (
@@ -100,12 +105,29 @@ interface About {
   "aria-required": boolean;
 }
 
-function Input({ field, text, write, about }: { field: Field; text: string; write: (text: string) => void; about: About }) {
+function Input({
+  field,
+  text,
+  write,
+  about,
+}: {
+  field: Field;
+  text: string;
+  write: (text: string) => void;
+  about: About;
+}) {
   switch (field.kind) {
     case "boolean": {
       const { "aria-required": _, ...rest } = about;
       const check = (checked: boolean) => write(checked ? "true" : "");
-      return <input type="checkbox" {...rest} checked={text === "true"} onChange={(event) => check(event.currentTarget.checked)} />;
+      return (
+        <input
+          type="checkbox"
+          {...rest}
+          checked={text === "true"}
+          onChange={(event) => check(event.currentTarget.checked)}
+        />
+      );
     }
     case "choice":
       return (
@@ -122,12 +144,28 @@ function Input({ field, text, write, about }: { field: Field; text: string; writ
     case "json": {
       const rows = Math.min(16, Math.max(2, text.split("\n").length));
       const kind = field.kind === "json" ? "lw-json" : undefined;
-      return <textarea {...about} class={kind} rows={rows} dir="auto" value={text} onInput={(event) => write(event.currentTarget.value)} />;
+      return (
+        <textarea
+          {...about}
+          class={kind}
+          rows={rows}
+          dir="auto"
+          value={text}
+          onInput={(event) => write(event.currentTarget.value)}
+        />
+      );
     }
     default: {
       const mode = field.kind === "line" ? "text" : field.kind === "integer" ? "numeric" : "decimal";
       return (
-        <input type="text" {...about} inputMode={mode} dir="auto" value={text} onInput={(event) => write(event.currentTarget.value)} />
+        <input
+          type="text"
+          {...about}
+          inputMode={mode}
+          dir="auto"
+          value={text}
+          onInput={(event) => write(event.currentTarget.value)}
+        />
       );
     }
   }

@@ -19,7 +19,11 @@ function same(one: unknown, other: unknown): boolean {
 /** What the text in a field means. What was not touched stays what it was, to the last digit. */
 export function read(field: Field, text: string): Read {
   if (text === asText(field) && field.given !== undefined) return { value: field.given };
-  if (text === "" && field.kind !== "boolean" && !(field.kind.startsWith("line") && (field.required || isText(field.given)))) {
+  if (
+    text === "" &&
+    field.kind !== "boolean" &&
+    !(field.kind.startsWith("line") && (field.required || isText(field.given)))
+  ) {
     return nothing(field);
   }
   switch (field.kind) {

@@ -43,7 +43,15 @@ export function fieldOf(name: string, given: unknown, property: unknown, { root,
   const choices = choicesOf(schema);
   const at = given === undefined ? schema["default"] : given;
   const hint = typeof schema["description"] === "string" ? schema["description"] : null;
-  return { name, kind: kindOf(schema, choices, at), required, nullable: nullable || at === null, choices, hint, given: at };
+  return {
+    name,
+    kind: kindOf(schema, choices, at),
+    required,
+    nullable: nullable || at === null,
+    choices,
+    hint,
+    given: at,
+  };
 }
 
 /** A schema without its references and without its word that the value may be null. */
@@ -92,7 +100,9 @@ function kindOf(schema: Schema, choices: readonly unknown[], given: unknown): Ki
     case "number":
     case "boolean":
       // Something else may be there: then it is not lost.
-      return given == null || typeof given === (schema["type"] === "boolean" ? "boolean" : "number") ? schema["type"] : "json";
+      return given == null || typeof given === (schema["type"] === "boolean" ? "boolean" : "number")
+        ? schema["type"]
+        : "json";
     case undefined:
       return kindOfValue(given);
     default:
@@ -114,7 +124,12 @@ function textKind(given: unknown, schema: Schema): Kind {
 }
 
 /** The schema of the arguments of an action: beside the action, or in the schema of the whole answer. */
-export function argumentsSchema(value: unknown, place: number, name: string, answer: Schema | null | undefined): Schema | null {
+export function argumentsSchema(
+  value: unknown,
+  place: number,
+  name: string,
+  answer: Schema | null | undefined,
+): Schema | null {
   const configs = isRecord(value) && Array.isArray(value["review_configs"]) ? value["review_configs"] : [];
   const fits = (config: unknown) => isRecord(config) && (config["action_name"] ?? name) === name;
   const config: unknown = fits(configs[place]) ? configs[place] : configs.find(fits);

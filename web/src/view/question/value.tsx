@@ -64,10 +64,18 @@ function Said({ answer, alone, given, send, busy }: Answerable) {
 }
 
 /** An object has a field for each of its values; any other value has one. */
-function Filled({ answer, alone, given, send, busy, schema }: Answerable & { schema: Readonly<Record<string, unknown>> }) {
+function Filled({
+  answer,
+  alone,
+  given,
+  send,
+  busy,
+  schema,
+}: Answerable & { schema: Readonly<Record<string, unknown>> }) {
   const { whole, fields } = useMemo(() => {
     const { schema: plain } = resolved(schema, schema);
-    if (plain["type"] !== "object") return { whole: true, fields: [fieldOf("Answer", undefined, schema, { root: schema, required: true })] };
+    if (plain["type"] !== "object")
+      return { whole: true, fields: [fieldOf("Answer", undefined, schema, { root: schema, required: true })] };
     return { whole: false, fields: fieldsOf({}, { ...plain, $defs: schema["$defs"] }) };
   }, [schema]);
   const take = (values: Record<string, unknown>) => {

@@ -1,6 +1,7 @@
 // Knows how a page that a tool made is put into its frame: placed and styled by this script, which alone runs there.
 (() => {
-  const tell = (told) => parent.postMessage({ lw: told, height: Math.ceil(document.documentElement.getBoundingClientRect().height) }, "*");
+  const tell = (told) =>
+    parent.postMessage({ lw: told, height: Math.ceil(document.documentElement.getBoundingClientRect().height) }, "*");
   addEventListener("message", ({ source, data }) => {
     if (source !== parent || typeof data?.lwHtml !== "string") return;
     const sheets = data.lwStyles.map((text) => {
