@@ -187,6 +187,14 @@ test("what did not stay is folded, what was changed is said to be", async () => 
   expect(stage.home.textContent).toContain("gone");
 });
 
+test("what was just read does not fold away before something follows it", () => {
+  const discarded = { type: "message_discarded", message_id: "m1", source };
+  const stage = new Stage(turn([...said("half an answ"), discarded], { outcome: "cancelled" }));
+  expect(stage.text(".lw-gone")).toBe("Not kept in the conversationhalf an answ");
+  const again = new Stage(turn([...said("half an answ"), discarded, ...said("A whole one", { id: "m2" })]));
+  expect(again.text(".lw-gone")).toBe("Not kept in the conversation");
+});
+
 test("sources are named once, and lead only to the web", () => {
   const cite = (data: unknown) => ({ type: "citation", id: "m1", data });
   const [start, delta, end] = said("So it is.");

@@ -62,6 +62,7 @@ function drawItem(item: Item, last: boolean, place: number, items: readonly Item
           version={version}
           named={isNamed(item, before(items, place), lane)}
           last={last}
+          newest={place === items.length - 1}
         />
       );
     case "lane":

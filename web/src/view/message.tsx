@@ -23,18 +23,20 @@ interface Props {
   named: boolean;
   /** Whether it can be made anew: it is the last of a finished turn. */
   last: boolean;
+  /** Whether nothing came after it yet: what was just read does not fold away before something takes its place. */
+  newest: boolean;
 }
 
 const KINDS: Readonly<Record<string, string>> = { user: "lw-user", assistant: "lw-assistant" };
 
-export const MessageView = memo(function MessageView({ message, named, last }: Props) {
+export const MessageView = memo(function MessageView({ message, named, last, newest }: Props) {
   const name = speaker(message);
   const kind = KINDS[message.role] ?? "lw-other";
   return (
     <article class={`lw-message ${kind}${last ? " lw-last" : ""}`} aria-label={name}>
       {named && <p class="lw-speaker">{name}</p>}
       {message.gone || kind === "lw-other" ? (
-        <Disclosure kind="lw-gone" open={false} summary={<span class="lw-preview">{goneWords(message)}</span>}>
+        <Disclosure kind="lw-gone" open={newest && message.gone !== null} summary={<span class="lw-preview">{goneWords(message)}</span>}>
           {() => <Parts message={message} />}
         </Disclosure>
       ) : (
@@ -46,7 +48,7 @@ export const MessageView = memo(function MessageView({ message, named, last }: P
 
 function goneWords({ gone, role }: Message): string {
   if (gone === "removed") return "Removed from the conversation later";
-  return gone === "discarded" ? "Not kept: the agent began anew" : role === "system" ? "Instructions" : "Message";
+  return gone === "discarded" ? "Not kept in the conversation" : role === "system" ? "Instructions" : "Message";
 }
 
 function Told({ message, last }: { message: Message; last: boolean }) {

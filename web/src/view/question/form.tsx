@@ -1,7 +1,7 @@
 // Knows a form for values: a labelled field for each, and beside it what is wrong there.
 
 import type { ComponentChildren } from "preact";
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { visible, visibleLine } from "../visible.js";
 import { shortly } from "../value.js";
 import { asText, read } from "./reading.js";
@@ -20,6 +20,10 @@ interface Props {
 export function Form({ fields, take, button, disabled, children }: Props) {
   const [texts, write] = useState(() => fields.map(asText));
   const [errors, complain] = useState<readonly (string | null)[]>([]);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (errors.some(Boolean)) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [errors]);
   const submit = (event: Event) => {
     event.preventDefault();
     const answers = fields.map((field, place) => read(field, texts[place] ?? ""));
@@ -32,7 +36,7 @@ export function Form({ fields, take, button, disabled, children }: Props) {
     take(Object.fromEntries(given));
   };
   return (
-    <form class="lw-form" onSubmit={submit} noValidate>
+    <form class="lw-form" ref={form} onSubmit={submit} noValidate>
       {fields.map((field, place) => (
         <Labelled
           key={field.name}
