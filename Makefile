@@ -37,7 +37,7 @@ docs: $(VENV)/.ready
 	$(BIN)/python -m langwire.adapters.fastapi.schema --write
 	$(BIN)/python tests/docs/reference_page.py
 
-# Builds what browsers load; `tests/faces/test_web.py` says when that is due. Needs Node 20.19 or newer.
+# Builds what browsers load; `tests/faces/test_bundle.py` says when that is due. Needs Node 20.19 or newer.
 web:
 	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
