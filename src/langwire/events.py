@@ -264,12 +264,14 @@ class Media(EventBase, frozen=True, kw_only=True):
     """A block that is not text. `data` is base64, `ref` a URL or a provider's file id; one of them, or `block`.
 
     `kind` is `image`, `audio`, `video` or `file`; any other block keeps its own type and comes whole in `block`.
+    `role` is that of its message, as in `TextStart`.
     """
 
     id: str
     message_id: str
     kind: str
     source: Source
+    role: str = "assistant"
     mime: str | None = None
     data: str | None = None
     ref: str | None = None

@@ -23,14 +23,81 @@ APPROVED = {"type": "approve"}
 EDITED = {"type": "edit", "edited_action": {"name": "send", "args": {"to": "Bob"}}}
 
 
-@pytest.mark.parametrize(
-    ("typed", "got"), [("Ann", "'Ann'"), ("", "''"), ("[1, 2]", "[1, 2]"), ("true", "True"), ('"5"', "'5'")]
-)
-def test_a_value_is_json_where_it_is_json_else_text(at_terminal: Run, typed: str, got: str) -> None:
+@pytest.mark.parametrize("typed", ["Ann", "", "5", "true", "[1, 2]", '"5"'])
+def test_without_a_schema_an_answer_is_the_text_that_was_typed(at_terminal: Run, typed: str) -> None:
+    """As on the page and in the notebook."""
     done = at_terminal("asking", typed)
     assert done.code == 0
-    assert "answer (text or JSON): " in done.out
-    assert f"got {got}\n\n[complete]" in done.out
+    assert "\nanswer: " in done.out
+    assert f"got {typed!r}\n\n[complete]" in done.out
+
+
+def answered(schema: Any, *lines: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str, str]:
+    """Answer a question with this schema; return the answer, what was asked with, and what was said."""
+    screen, prompts, typed = Screen(), list[str](), iter(lines)
+
+    def read(prompt: str, begin: str) -> str:
+        prompts.append(prompt)
+        return next(typed)
+
+    monkeypatch.setattr(sys, "stdout", screen)
+    answers = ask([Interrupt(id="1", value="?", response_schema=schema)], read=read)
+    return answers["1"], prompts[0], screen.getvalue()
+
+
+COLOUR = {"$defs": {"Colour": {"enum": ["red", 5, True]}}, "$ref": "#/$defs/Colour"}
+MAYBE = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "what", "typed", "answer"),
+    [
+        ({"type": "string"}, "", "5", "5"),
+        ({"type": ["string", "null"]}, "", "", ""),
+        ({"type": "integer"}, " (a whole number)", "5", 5),
+        ({"type": "number"}, " (a number)", "5.5", 5.5),
+        ({"type": "boolean"}, " (true or false)", "true", True),
+        ({"type": "null"}, " (null)", "null", None),
+        ({"type": "array"}, " (a JSON array)", "[1]", [1]),
+        ({"type": "object"}, " (a JSON object)", '{"a": 1}', {"a": 1}),
+        ({"type": ["integer", "string"]}, " (JSON)", '"5"', "5"),
+        ({"type": "odd"}, " (JSON)", "5", 5),
+        ({}, " (JSON)", "[1]", [1]),
+        (MAYBE, " (a whole number)", "5", 5),
+        (MAYBE, " (a whole number)", "", None),
+        (MAYBE, " (a whole number)", "null", None),
+        ({"anyOf": [{"type": "integer"}, {"type": "array"}]}, " (JSON)", "[5]", [5]),
+        (COLOUR, " (one of red, 5, true)", "red", "red"),
+        (COLOUR, " (one of red, 5, true)", "true", True),
+        ({"const": "yes"}, " (one of yes)", "yes", "yes"),
+        ({"$ref": "#"}, " (JSON)", "5", 5),
+        ({"$ref": "#/nowhere/at/all"}, " (JSON)", "5", 5),
+    ],
+)
+def test_with_a_schema_an_answer_is_what_that_asks_for(
+    schema: Any, what: str, typed: str, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got, prompt, told = answered(schema, typed, monkeypatch=monkeypatch)
+    assert (got, type(got), prompt, told) == (answer, type(answer), f"answer{what}: ", "")
+
+
+@pytest.mark.parametrize(
+    ("schema", "typed", "answer", "told"),
+    [
+        ({"type": "integer"}, ["five", "5.5", "true", "5"], 5, "expected a whole number"),
+        ({"type": "number"}, ["true", "NaN", "", "5"], 5, "expected a number"),
+        ({"type": "boolean"}, ["yes", "1", "true"], True, "expected true or false"),
+        ({"type": "object"}, ["[" * 100_000, "[]", "{}"], {}, "expected a JSON object"),
+        ({}, ["Ann", '"Ann"'], "Ann", "that is not JSON: "),
+        (COLOUR, ["blue", "red"], "red", "blue came as an answer: expected one of red, 5, true"),
+    ],
+)
+def test_what_a_schema_does_not_ask_for_is_asked_again(
+    schema: Any, typed: list[str], answer: Any, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got, _, said = answered(schema, *typed, monkeypatch=monkeypatch)
+    assert got == answer
+    assert said.count(told) == len(typed) - 1
 
 
 def test_a_breakpoint_is_left_with_enter(at_terminal: Run) -> None:
@@ -122,7 +189,7 @@ def test_every_shape_of_question_gets_an_answer_of_its_shape(
 def test_who_leaves_at_the_end_of_input_leaves_the_question_open(at_terminal: Run) -> None:
     done = at_terminal("asking", arguments=("hi", "--thread", "thread-8"))
     assert done.code == 2
-    assert done.out.endswith("answer (text or JSON): \n")
+    assert done.out.endswith("answer: \n")
     assert done.lines[-1].startswith("langwire: left waiting: give --db FILE")
 
 
@@ -171,7 +238,7 @@ def test_a_thread_without_a_message_asks_its_open_question_again(at_terminal: Ru
 def test_ctrl_c_at_a_prompt_ends_its_line_and_the_program(at_terminal: Run) -> None:
     done = at_terminal("asking", KeyboardInterrupt())
     assert done.code == 130
-    assert done.out.endswith("answer (text or JSON): \n")
+    assert done.out.endswith("answer: \n")
     assert done.lines[-1] == "langwire: stopped"
 
 
@@ -258,7 +325,7 @@ def test_every_argument_is_shown_and_no_character_steers_the_terminal(
 def test_a_free_question_and_a_breakpoint_are_shown_again_too(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
-    lines = iter(["?", "Ann", "?", '"?"', "?", ""])
+    lines = iter(["?", "Ann", "?", " ?", "?", ""])
     questions = [
         Interrupt(id="1", value="Your name?"),
         Interrupt(id="2", value={"choose": [1, 2]}),

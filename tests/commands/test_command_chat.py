@@ -246,13 +246,16 @@ def test_ctrl_c_stops_the_turn_and_the_next_command_is_taken(talk: Talk) -> None
 
 
 def test_the_second_ctrl_c_leaves_a_terminal_that_shows_what_is_typed(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, kept: tuple[str, ...]
 ) -> None:
-    """Code that does not let itself be stopped cannot hold the person."""
+    """Code that does not let itself be stopped cannot hold the person, who is told how to come back."""
     typist = Typist("hi")
-    monkeypatch.setattr("langwire.commands.conversation.leave", lambda number, frame: typist.shown.append("left"))
-    assert talk("waiting", typist, screen=Pressing(2)).code == 0
-    assert typist.shown[1:3] == ["made loud", "left"]
+    monkeypatch.setattr(
+        "langwire.commands.conversation.leave", lambda number, frame, more: typist.shown.extend(("left", more))
+    )
+    assert talk("waiting", typist, screen=Pressing(2), arguments=kept).code == 0
+    back = f"langwire chat {QUIRKS}:waiting {' '.join(kept)} goes on with it"
+    assert typist.shown[1:4] == ["made loud", "left", back]
 
 
 def test_ctrl_c_is_ours_again_when_the_turn_is_over(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import langwire.commands
 from commands.running import QUIRKS, Run
-from langwire.commands import main, say
+from langwire.commands import leave, main, say
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["run"], ["run", "a.py:graph", "hi", "more"], ["demo", "-x"]])
@@ -151,6 +151,15 @@ def test_ctrl_c_stops_once_and_leaves_at_once_when_pressed_again(
     assert main(["demo"]) == 130
     assert codes == [130]
     assert capfd.readouterr().err == "\nlangwire: stopped without waiting\nlangwire: stopped\n"
+
+
+def test_who_leaves_at_once_may_be_told_something_which_steers_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "_exit", lambda code: None)
+    leave(signal.SIGINT, None, "--thread \x1b[2J\ud800 goes on with it")
+    said = "\nlangwire: stopped without waiting\nlangwire: --thread \\x1b[2J\\ud800 goes on with it\n"
+    assert capfd.readouterr().err == said
 
 
 def test_ctrl_c_stays_ignored_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import pty
+import re
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +17,14 @@ pytest.importorskip("prompt_toolkit")
 
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.data_structures import Size
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.input.base import DummyInput
+from prompt_toolkit.layout.controls import BufferControl
+from prompt_toolkit.layout.processors import TransformationInput
 from prompt_toolkit.output import DummyOutput
+from prompt_toolkit.output.vt100 import Vt100_Output
 
 from langwire.commands import prompt
 from langwire.commands.prompt import Keys
@@ -91,6 +97,65 @@ async def test_a_question_is_left_with_ctrl_c_and_ctrl_d(pipe: PipeInput, typed:
     pipe.send_text(typed)
     with pytest.raises(EOFError):
         await keys(pipe).line("name? ")
+
+
+HIDDEN = "\u202e\u2066\u200b\U000e0041\x1b\x9b\u2028\ud800"
+"""Characters that a terminal obeys or hides."""
+
+
+class Shown(Vt100_Output):
+    """A terminal that remembers what is written to it."""
+
+    def __init__(self) -> None:
+        self.file = io.StringIO()
+        self.file.isatty = lambda: True  # type: ignore[method-assign]
+        super().__init__(self.file, lambda: Size(rows=24, columns=200), term="xterm", enable_cpr=False)
+
+    @property
+    def text(self) -> str:
+        """All that came, without what moves the cursor and changes colours."""
+        return re.sub(r"\x1b(\[[?\d;]*[a-zA-Z]|\][^\x07]*\x07)", "", self.file.getvalue())
+
+
+def is_clean(text: str) -> bool:
+    return not [c for c in text if c not in "\r\n\b" and not c.isprintable()]
+
+
+@pytest.mark.parametrize("ask", ["message", "line"])
+async def test_a_text_that_others_wrote_is_written_out_on_the_screen_and_sent_as_it_is(
+    pipe: PipeInput, ask: str
+) -> None:
+    """T-12, F-C1: `/edit` begins with the last message of a thread, which any client may have written."""
+    output = Shown()
+    at = Keys(pipe, output, COMMANDS)
+    pipe.send_text("\x1b[D" * len(HIDDEN) + "!\r")
+    said = f"one {HIDDEN}"
+    typing = at.message(lambda: f"thread {HIDDEN}", said) if ask == "message" else at.line("> ", said)
+    assert await typing == f"one !{HIDDEN}"
+    assert is_clean(output.text)
+    written = r"\u202e\u2066\u200b\U000e0041\x1b\x9b\u2028\ud800"
+    assert f"one {written}" in output.text
+    if ask == "message":
+        assert at._messages.bottom_toolbar() == f" thread {written}"  # type: ignore[operator, misc]
+
+
+def test_so_is_one_of_the_history(pipe: PipeInput, home: Path) -> None:
+    home.parent.mkdir()
+    home.write_text("\n# then\n+one \u202etwo\n+\u200bthree\n")
+    output = Shown()
+    pipe.send_text("\x1b[A\r")
+    assert asyncio.run(Keys(pipe, output, COMMANDS).message(lambda: "quiet")) == "one \u202etwo\n\u200bthree"
+    assert is_clean(output.text)
+    assert r"one \u202etwo" in output.text
+
+
+def test_the_cursor_stands_where_it_stands_in_the_text() -> None:
+    shown = prompt._WrittenOut().apply_transformation(
+        TransformationInput(BufferControl(), Document(), 0, lambda at: at, [("", "a\u202eb")], 80, 24)
+    )
+    assert shown.fragments == [("", "a"), (" class:control-character", r"\u202e"), ("", "b")]
+    assert [shown.source_to_display(at) for at in range(5)] == [0, 1, 7, 8, 8]
+    assert [shown.display_to_source(at) for at in range(9)] == [0, 1, 1, 1, 1, 1, 1, 2, 3]
 
 
 def test_what_was_said_is_kept_for_its_owner_alone(pipe: PipeInput, home: Path) -> None:

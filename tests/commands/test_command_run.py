@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.running import QUIRKS, Run, Screen
+from commands.running import QUIRKS, Keyboard, Run, Screen
 from langwire.commands import main
 from langwire.commands.telling import face_of
 from langwire.core.codec import decode_entry
@@ -163,6 +163,19 @@ def test_json_never_asks(at_terminal: Run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("langwire.commands.run._json_lines", lambda out: lambda entry: None)
     done = at_terminal("asking", "Ann", arguments=("hi", "--json"))
     assert (done.code, done.out) == (2, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a Unix terminal")
+def test_what_was_typed_ahead_answers_no_question(monkeypatch: pytest.MonkeyPatch, at_terminal: Run) -> None:
+    master, slave = os.openpty()
+    monkeypatch.setattr(Keyboard, "fileno", lambda _: slave)
+    os.write(master, b"a\n")
+    assert at_terminal("deciding", "reject", "").code == 0
+    os.set_blocking(slave, False)
+    with pytest.raises(BlockingIOError):
+        os.read(slave, 1)
+    os.close(master)
+    os.close(slave)
 
 
 def test_an_agent_without_a_checkpointer_can_be_answered_while_the_program_runs(at_terminal: Run, run: Run) -> None:

@@ -125,7 +125,7 @@ def terminal() -> Iterator[Open]:
 def test_a_person_decides(terminal: Open, typed: list[str], result: str) -> None:
     at = terminal("run", "langwire.demo:approval", "Write to Ann")
     for line in typed:
-        at.expect("? " if line != typed[-1] or len(typed) == 1 else ": ")
+        at.expect("[res]pond? " if line != typed[-1] or len(typed) == 1 else ": ")
         at.type(f"{line}\r")
     at.expect(result)
     assert at.code() == 0
@@ -149,7 +149,7 @@ def test_the_line_to_edit_begins_with_the_arguments_there_are(terminal: Open) ->
 
 def test_ctrl_d_at_a_prompt_leaves_the_question_open(terminal: Open) -> None:
     at = terminal("run", f"{QUIRKS}:asking", "hi")
-    at.expect("answer (text or JSON): ")
+    at.expect("answer: ")
     at.type(CTRL_D)
     assert at.code() == 2
     assert at.screen.splitlines()[-1].startswith("langwire: left waiting: ")
@@ -157,7 +157,7 @@ def test_ctrl_d_at_a_prompt_leaves_the_question_open(terminal: Open) -> None:
 
 def test_ctrl_c_at_a_prompt_is_one_line(terminal: Open) -> None:
     at = terminal("run", f"{QUIRKS}:asking", "hi")
-    at.expect("answer (text or JSON): ")
+    at.expect("answer: ")
     at.press_ctrl_c()
     assert at.code() == 130
     assert at.screen.splitlines()[-1] == "langwire: stopped"

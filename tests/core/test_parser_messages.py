@@ -18,7 +18,7 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.tool import invalid_tool_call, tool_call_chunk
 
-from langwire.events import TextStart, TurnEnd, Usage
+from langwire.events import Media, TextStart, TurnEnd, Usage
 from telling import ends, fragment, last, lines_of, message, metadata, starts, streamed, token, told, update
 
 # ------------------------------------------------------------------ text
@@ -480,6 +480,13 @@ def test_a_refusal_is_a_text_part_of_its_own() -> None:
 )
 def test_media_is_kept_and_never_made_text(block: dict[str, Any], expected: str) -> None:
     assert lines_of(streamed(token([block]), last())) == [f"media m1 {expected}"]
+
+
+def test_media_of_a_person_say_whose_they_are() -> None:
+    picture = {"type": "image", "url": "u"}
+    said = [HumanMessage([picture], id="h"), AIMessage([picture], id="a")]
+    media = [event for event in told([update(messages=said)]) if isinstance(event, Media)]
+    assert [(event.message_id, event.role) for event in media] == [("h", "user"), ("a", "assistant")]
 
 
 def test_media_stands_between_the_texts_around_it() -> None:

@@ -227,6 +227,13 @@ def test_a_message_keeps_its_role(role: str) -> None:
     assert transcript.text == ""
 
 
+def test_a_message_of_media_alone_keeps_its_role() -> None:
+    picture = Media(id="m", message_id="m", kind="image", source=ROOT, role="user")
+    (message,) = fold([picture, *said("m/1", "What is it?", of="m", role="user")]).messages
+    assert (message.role, message.text, message.media) == ("user", "What is it?", [picture])
+    assert fold([picture]).messages[0].role == "user"
+
+
 def test_usage_is_summed_and_goes_to_its_message() -> None:
     transcript = Transcript.of(
         [
@@ -656,9 +663,8 @@ def test_the_events_of_a_transcript_read_as_it_does(events: list[Event]) -> None
     assert view(Transcript.of(told)) == view(transcript)
     assert list(Transcript.of(told).events()) == told
     deltas = TextDelta | ReasoningDelta | ToolCallDelta
-    shown = [
-        event for event in events if not isinstance(event, deltas | NodeStart | NodeEnd | StateSnapshot | StateDelta)
-    ]
+    left_out = NodeStart | NodeEnd | StateSnapshot | StateDelta | Raw | Progress
+    shown = [event for event in events if not isinstance(event, deltas | left_out)]
     assert [event for event in told if not isinstance(event, deltas)] == shown
 
 
@@ -667,6 +673,11 @@ def test_a_part_has_one_delta_in_the_events_of_a_transcript() -> None:
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["then I speak", "inside", "the end"]
     assert [event.text for event in events if isinstance(event, ReasoningDelta)] == ["first I think"]
     assert [event.args for event in events if isinstance(event, ToolCallDelta)] == ['{"a": 1}']
+
+
+def test_nothing_is_kept_of_whole_states_and_of_what_is_of_the_moment() -> None:
+    states: list[Event] = [Raw(mode="debug", data={"all": "of it"}), StateSnapshot(values={}), Progress(text="half")]
+    assert list(Transcript.of([START, *states, DONE]).events()) == [START, DONE]
 
 
 def test_the_events_of_a_transcript_can_be_told_while_it_grows() -> None:

@@ -52,7 +52,7 @@ async def test_the_assistant_shows_a_whole_turn(sync: bool) -> None:
     assert any(block.get("thinking") for block in blocks)
     assert any(block.get("annotations") for block in blocks)
     assert sum(bool(getattr(message, "usage_metadata", None)) for message in told) == 4
-    assert [data["progress"] for lane, mode, data in chunks if mode == "custom"] == [30, 60, 100]
+    assert [data["stations"] for lane, mode, data in chunks if mode == "custom"] == [["north", "central", "south"]]
     assert [result.status for result in results].count("error") == 1
     assert [todo["status"] for todo in state["todos"]] == ["completed", "completed", "in_progress"]
     assert "Your day in Oslo" in state["messages"][-1].text

@@ -157,6 +157,20 @@ async def test_asked_for_something_it_shows_that(session: Session, said: str, ca
     assert told.structured is None
 
 
+@pytest.mark.parametrize(
+    ("said", "city"),
+    [
+        ("Write an email to Ann", "Lisbon"),
+        ("Mail to Bo that we come to Bergen", "Bergen"),
+        ("Write to Ann that I am in Rome", "Rome"),
+        ("Approve a weekend in Bergen", "Bergen"),
+    ],
+)
+async def test_who_is_written_to_is_no_city(session: Session, said: str, city: str) -> None:
+    told, _ = await asked(session, said)
+    assert told.calls[0].args["subject"] == f"A weekend in {city}"
+
+
 async def test_it_asks_for_a_value(session: Session) -> None:
     told, _ = await asked(session, "Ask me something")
     (question,) = told.interrupts

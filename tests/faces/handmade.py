@@ -111,6 +111,7 @@ def every_event() -> Iterator[Told]:
     yield from _tool_results()
     yield from _a_subgraph()
     yield from _an_answer_that_changes()
+    yield from _a_picture_of_the_persons()
     yield Interrupt(
         id="question-1",
         kind="approval_batched",
@@ -209,6 +210,11 @@ def _an_answer_that_changes() -> Iterator[Event]:
     yield Usage(message_id="m3", input_tokens=240, output_tokens=50)
     yield MessageReplaced(message_id="m3", text="Call me at [number].", source=ROOT)
     yield StructuredOutput(value={"sights": ["forum"]})
+
+
+def _a_picture_of_the_persons() -> Iterator[Event]:
+    """A node adds what a person sent: a message without a word."""
+    yield Media(id="u9", message_id="u9", kind="image", source=ROOT, mime="image/png", data=PIXEL, role="user")
 
 
 def _the_turn_that_resumes() -> Iterator[Event]:

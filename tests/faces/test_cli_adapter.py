@@ -232,6 +232,31 @@ def test_what_others_print_appears_above(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen.endswith("half\n and after\n")
 
 
+def test_threads_that_print_together_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Tty()
+    monkeypatch.setattr(sys, "stdout", out)
+    begun, other = threading.Event(), threading.Thread(target=lambda: (begun.set(), sys.stdout.write("two\n")))
+
+    class Text(str):
+        """One that has another thread print, while it is put behind what stands in the line."""
+
+        def __radd__(self, line: str) -> str:
+            other.start()
+            assert begun.wait(10)
+            other.join(0.2)  # it waits for us, or it has written by then
+            return line + str(self)
+
+    with CLIAdapter() as adapter:
+        for entry in entries(CALL):
+            adapter.handle(entry)
+        sys.stdout.write("one ")
+        sys.stdout.write(Text("and "))
+        other.join()
+        sys.stdout.write("three\n")
+    assert "one and two\n" in out.getvalue()
+    assert "three\n" in out.getvalue()
+
+
 def test_a_stream_that_others_have_replaced_meanwhile_stays_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Tty())
     monkeypatch.setattr(sys, "stderr", None)
@@ -270,6 +295,43 @@ def test_so_is_what_it_raised_between_two_events() -> None:
             adapter.handle(entry)
     file.gone = False
     adapter.close()
+
+
+def test_after_an_error_of_writing_nothing_is_drawn_and_the_streams_are_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to close a sink: `langwire.run` does not."""
+    out = Broken()
+    monkeypatch.setattr(sys, "stdout", out)
+    adapter = CLIAdapter()
+    with pytest.raises(BrokenPipeError):
+        for entry in entries(CALL):
+            adapter.handle(entry)
+    assert sys.stdout is out
+    assert adapter._stopped is None
+    out.gone = False
+    for entry in entries(CALL[1:]):
+        adapter.handle(entry)
+    assert sys.stdout is not out  # the turn goes on, and so do we
+    sys.stdout.write("half a line")
+    out.gone, out.tried = True, threading.Event()
+    assert out.tried.wait(10)
+    with adapter._lock:
+        assert sys.stdout is out  # although no event has come
+    with pytest.raises(BrokenPipeError):
+        adapter.handle(entries(CALL[1:])[0])
+
+
+def test_a_run_that_is_interrupted_gives_the_streams_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Tty()
+    monkeypatch.setattr(sys, "stdout", out)
+
+    def interrupted(_state: MessagesState) -> Any:
+        assert sys.stdout is not out
+        raise KeyboardInterrupt
+
+    graph = StateGraph(MessagesState).add_node("stop", interrupted).add_edge(START, "stop").compile()
+    with pytest.raises(KeyboardInterrupt):
+        run(graph, {"messages": []}, adapter=CLIAdapter())
+    assert sys.stdout is out
 
 
 def test_a_file_that_is_closed_says_so() -> None:

@@ -374,6 +374,18 @@ def test_a_display_takes_the_form_that_a_terminal_shows_best(bundle: dict[str, A
     assert lines[-len(shown) :] == shown
 
 
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        {"text/csv": "what,price,n\ntea,3.50,\ncake,-12,7 %\n"},
+        {"application/json": [{"what": "tea", "price": "3.50", "n": None}, {"what": "cake", "price": -12, "n": "7 %"}]},
+    ],
+)
+def test_columns_of_numbers_are_flush_right(bundle: dict[str, Any]) -> None:
+    lines = told([Display(bundle=bundle)]).splitlines()
+    assert lines == ["what   price     n", "──────────────────", "tea     3.50", "cake     -12   7 %"]
+
+
 def test_a_table_with_too_many_columns_is_shown_as_its_rows() -> None:
     bundle = {"application/json": [{f"column {n}": n for n in range(20)}]}
     assert told([Display(bundle=bundle)], 60).startswith('["column 0", "column 1"')
@@ -410,6 +422,75 @@ def test_a_question_shows_every_argument_of_every_action_in_full_at_the_end() ->
     assert text.count(hidden["cmd"]) == 2
     assert text.count("you may approve\n") == 2
     assert text.index("waits for an answer") < text.index("? sh")
+
+
+def asked(args: Any, width: int = 40) -> str:
+    return told([Interrupt(id="i", kind="approval_batched", actions=(Action(name="send", args=args),))], width)
+
+
+def test_a_text_of_several_lines_stands_below_its_key_as_such_a_one() -> None:
+    """F-C2: complete, and no line of it looks like what stands around it, not even one that is wrapped."""
+    args = {
+        "body": 'Hello,\n\n}  "cc": "x"\n' + "very long " * 4 + '"cc": "y"\n',
+        "list": ["a\nb", "c\nd", "one"],
+        "deep": {"odd\nkey": r"C:\new" + "\n\r\t"},
+    }
+    assert asked(args) == story(
+        r"""
+        ? send
+          {
+            "body": 5 lines:
+              │ Hello,
+              │
+              │ }  "cc": "x"
+              │ very long very long very long
+              │ very long "cc": "y"
+              │
+            "list": [
+              2 lines:
+                │ a
+                │ b
+              2 lines:
+                │ c
+                │ d
+              "one"
+            ],
+            "deep": {
+              "odd\nkey": 2 lines:
+                │ C:\\new
+                │ \r\t
+            }
+          }
+        """
+    )
+
+
+def test_what_a_terminal_would_obey_in_it_is_written_out() -> None:
+    """T-12, F-C1"""
+    hidden = "\x1b[2J\x9b\u202e\u200b\U000e0041"
+    text = asked({f"k{hidden}": f"one{hidden}\ntwo", f"l{hidden}": hidden}, 80)
+    assert not [c for c in text if c != "\n" and not c.isprintable()]
+    assert r"│ one\x1b[2J\x9b\u202e\u200b\U000e0041" in text
+
+
+def test_where_there_is_no_room_for_it_stays_json() -> None:
+    args: Any = "one\ntwo"
+    for _ in range(20):
+        args = [args]
+    assert r'"one\ntwo"' in asked(args, 60).replace("\n", "")
+    assert "│ one" in asked(args, 80)
+
+
+def test_a_value_that_is_asked_about_is_shown_so_too() -> None:
+    assert told([Interrupt(id="v", value={"q": "one\ntwo"})]) == story(
+        """
+        ? {
+            "q": 2 lines:
+              │ one
+              │ two
+          }
+        """
+    )
 
 
 def test_a_question_without_an_id_of_its_call_is_known_by_what_it_would_do() -> None:

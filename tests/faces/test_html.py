@@ -18,6 +18,7 @@ import pytest
 import langwire
 from agui.browser import chromium, missing
 from faces.golden import NAMES, entries, events
+from faces.resting import at_rest
 from langwire.adapters.html import MAX_VALUE, content_policy, to_html
 from langwire.core.transcript import Transcript
 from langwire.events import (
@@ -202,7 +203,7 @@ async def test_every_story_opens_from_disk_and_nothing_in_it_runs(browser: Brows
     for name in NAMES:
         to_html(entries(name), tmp_path / f"{name}.html", title=name)
         page = await opened.open(tmp_path / f"{name}.html")
-        await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        await at_rest(page)
         assert (name, opened.wrong) == (name, [])
         assert [await frame.evaluate("window.owned") for frame in page.frames] == [None] * len(page.frames)
 

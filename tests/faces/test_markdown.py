@@ -187,6 +187,13 @@ def test_blocks_of_code_are_longer_than_any_in_them() -> None:
     assert "`````\n````\n## mine\n`````" in told
 
 
+def test_a_message_of_media_alone_is_the_persons_who_sent_it() -> None:
+    picture = Media(id="m", message_id="m", kind="image", source=HERE, mime="image/png", data="AAA=", role="user")
+    told = shown(picture)
+    assert told.startswith("### You\n\n*(image/png")
+    assert "Assistant" not in told
+
+
 def test_displays_media_and_data_are_told_in_words() -> None:
     told = shown(
         Display(bundle={"text/markdown": "# *hi*", "image/png": "AAAA" * 1000}, title="A <b>"),

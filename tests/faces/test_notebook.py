@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any, cast
 
 import comm
@@ -24,9 +26,11 @@ from langwire.adapters.jupyter import Chat, show
 from langwire.adapters.jupyter.feed import Feed
 from langwire.errors import InterruptOpen, InvalidInput, SessionsClosed, TurnRunning, UsageError
 from langwire.events import (
+    Action,
     Custom,
     Display,
     Entry,
+    Interrupt,
     Media,
     NodeStart,
     Source,
@@ -223,7 +227,7 @@ async def test_a_story_that_went_on_elsewhere_is_asked_for_again(front: Front) -
 
 
 async def test_what_is_not_for_reading_stays_away_and_what_is_looked_at_goes_whole(front: Front) -> None:
-    """State, nodes and artifacts are the application's; a large value is cut, a picture is not."""
+    """F-C2: state, nodes and artifacts are the application's; a large value is cut, a picture or a question is not."""
     chat = Chat(build())
     picture = "A" * 300_000
     source = Source()
@@ -236,11 +240,13 @@ async def test_what_is_not_for_reading_stays_away_and_what_is_looked_at_goes_who
             ToolResult(id="c", name="x", status="ok", content="y" * 300_000, artifact={"secret": 1}, source=source),
             Media(id="m", message_id="m", kind="image", mime="image/png", data=picture, source=source),
             Display(id="c", bundle={"image/png": picture}, lane=()),
+            Interrupt(id="i", value=picture, actions=(Action(name="n", args={"body": picture}),)),
         ]
     )
-    await front.until(lambda: [event for event in front.events() if event["type"] == "display"])
+    await front.until(lambda: [event for event in front.events() if event["type"] == "interrupt"])
     told = {event["type"]: event for event in front.events()}
-    assert list(told) == ["turn_start", "tool_result", "media", "display"]
+    assert list(told) == ["turn_start", "tool_result", "media", "display", "interrupt"]
+    assert told["interrupt"]["value"] == told["interrupt"]["actions"][0]["args"]["body"] == picture
     assert told["turn_start"]["input"]["messages"][0]["content"] == picture
     assert told["media"]["data"] == told["display"]["bundle"]["image/png"] == picture
     assert "$truncated" in told["tool_result"]["content"]
@@ -436,6 +442,50 @@ def test_without_a_loop_turns_run_in_a_thread_of_the_conversations_own(tmp_path:
     assert not thread.is_alive()
 
 
+def test_without_a_loop_nothing_is_sent_once_it_was_closed_but_it_can_be_saved(tmp_path: Any) -> None:
+    chat = Chat(build())
+    chat.send("hi").wait(20)
+    closing = chat.close()
+    assert chat.close() is closing
+    for begin in (partial(chat.send, "again"), partial(chat.answer, {}), chat.stop):
+        with pytest.raises(UsageError, match="is closed: make another Chat"):
+            begin()
+    chat.save(tmp_path / "run.html")  # at once: the loop is about to end
+    closing.wait(20)
+    assert "Hello there" in (tmp_path / "run.html").read_text()
+    with pytest.raises(UsageError, match="is closed"):
+        chat.send("again")
+
+
+def test_what_is_saved_right_after_it_was_closed_has_the_end(tmp_path: Any) -> None:
+    gate = asyncio.Event()
+    gate.set()
+    chat = Chat(build(gate=gate))
+    chat.send("hi").wait(20)
+    gate.clear()
+    chat.send("and this?")
+    chat.close()
+    chat.save(tmp_path / "run.html")
+    assert '"outcome":"cancelled"' in (tmp_path / "run.html").read_text()
+
+
+def test_who_waits_for_a_turn_when_its_loop_ends_is_told() -> None:
+    """The sessions were given, so that closing the conversation does not stop what runs in them."""
+    gate = asyncio.Event()
+    chat = Chat(SessionAdapter(build(gate=gate)))
+    sent = chat.send("hi")
+    chat.close().wait(20)
+    with pytest.raises(CancelledError):
+        sent.wait(20)
+
+
+async def test_closing_can_be_awaited_and_asked_for_twice(front: Front) -> None:
+    chat = Chat(build())
+    await chat.close()
+    await chat.close()
+    assert front.closed == 1
+
+
 async def test_a_conversation_is_saved_to_a_file(front: Front, tmp_path: Any) -> None:
     chat = Chat(build())
     await chat.send("hi")
@@ -516,7 +566,7 @@ async def test_what_is_saved_of_a_running_turn_is_renewed_now_and_then(every: fl
         session = sessions.get("t")
         said: list[str] = []
 
-        def keep(transcript: Transcript) -> None:
+        async def keep(transcript: Transcript) -> None:
             said.append("".join(message.text for message in transcript.messages))
 
             began.set()
@@ -533,12 +583,52 @@ async def test_what_is_saved_of_a_running_turn_is_renewed_now_and_then(every: fl
         running.cancel()
 
 
+async def test_a_turn_is_caught_up_with_when_it_is_kept() -> None:
+    async with SessionAdapter(build()) as sessions:
+        session = sessions.get("t")
+        keeping: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+
+        async def keep(_: Transcript) -> None:
+            done = asyncio.Event()
+            keeping.put_nowait(done)
+            await done.wait()
+
+        feed = Feed(session, lambda _: None, keep, keep_every=0.0, pause=0)
+        running = asyncio.ensure_future(feed.run())
+        kept = await keeping.get()
+        waiting = asyncio.ensure_future(feed.caught_up())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        kept.set()
+        await waiting
+        running.cancel()
+
+
+async def test_other_cells_run_while_the_text_of_what_is_saved_is_made(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, began, went_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def slow(_: Any) -> str:
+        loop.call_soon_threadsafe(began.set)
+        assert went_on.wait(5), "it is made on the loop"
+        return "Made meanwhile"
+
+    monkeypatch.setattr("langwire.adapters.jupyter.chat.to_markdown", slow)
+    chat = Chat(build())
+    await began.wait()
+    went_on.set()
+    await chat.send("hi")
+    assert "Made meanwhile" in chat._repr_mimebundle_()[0]["text/html"]
+
+
 async def test_a_thread_that_was_there_before_is_shown_from_the_start(front: Front, shell: InteractiveShell) -> None:
     graph = build()
     first = Chat(graph, "t")
     await first.send("hi")
     again = Chat(graph, "t")
     await front.ask(again, {"type": "read", "view": "v"})
+    await again._feed.caught_up()
     assert "Hello there" in again._repr_mimebundle_()[0]["text/html"]
 
 

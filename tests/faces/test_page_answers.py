@@ -214,3 +214,36 @@ async def test_every_argument_stands_in_full_before_a_decision(browser: Browser)
         assert "last of all" in shown
         assert "\u202e" not in shown
         assert "\\u202e" in shown
+
+
+async def test_a_number_larger_than_a_browsers_own_is_shown_and_sent_to_the_last_digit(browser: Browser) -> None:
+    """F-C2: what is allowed is what was shown, also of an argument that is changed beside it."""
+    account = 1234567890123456789
+    graph = asking({"action_requests": [{"name": "pay", "args": {"account": account, "from": [-account], "eur": 7}}]})
+    async with visited(browser, graph) as reader:
+        await reader.says("Pay")
+        pay = question(reader, "pay")
+        for shown in (f"account{account}", f"[-{account}]"):
+            await expect(pay).to_contain_text(shown)
+        await press(pay, "Edit")
+        await expect(pay.get_by_label("account", exact=True)).to_have_value(str(account))
+        await pay.get_by_label("eur", exact=True).fill("8")
+        await press(pay, "Approve with changes")
+        await reader.reads(f"'account': {account}, 'from': [-{account}], 'eur': 8")
+
+
+async def test_what_is_asked_again_in_the_same_words_is_answered_again(browser: Browser) -> None:
+    def ask(_: Any) -> dict[str, Any]:
+        while not (age := interrupt("Your age?")).isdigit():
+            pass
+        return {"messages": [("ai", f"You are {age}")]}
+
+    graph: Any = StateGraph(MessagesState).add_node("ask", ask).add_edge(START, "ask")
+    async with visited(browser, graph.compile(checkpointer=InMemorySaver())) as reader:
+        await reader.says("Hello")
+        for answer in ("young", "old", "42"):
+            field = reader.page.get_by_label("Answer", exact=True)
+            await expect(field).to_have_value("")
+            await field.fill(answer)
+            await reader.presses("Send answer")
+        await reader.reads("You are 42")

@@ -15,6 +15,7 @@ from langgraph.types import interrupt
 
 from faces.browsing import Reader, chromium, entry, expect, told, visited
 from faces.hostile import COUNT, FOR_PAGES, PAYLOADS, strings, turn
+from faces.resting import at_rest
 from langwire.core.codec import encode_entry
 from langwire.events import Entry
 from langwire.testing import ScriptedModel
@@ -69,8 +70,7 @@ async def test_no_string_comes_to_life_wherever_it_stands(browser: Browser) -> N
             await told(reader, story(some), title="x" + some[0].encode("utf-8", "replace").decode()[:190])
             await reader.reads("This is the end.")
             await unfold(reader)
-            # What has an event of its own to begin with has had its time: pictures that do not load, for one.
-            await reader.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+            await at_rest(reader.page)
             assert await reader.harmed() == []
         await reader.is_whole()
         reader.forgive("404", "ERR_INVALID_URL")  # a file that is not there, a picture that is none

@@ -47,10 +47,16 @@ async def browser() -> AsyncIterator[Browser]:
 
 def speaking(count: int) -> Any:
     """Return a graph that says so many words as fast as it can, in paragraphs, with lists and code among them."""
-    pieces = [
-        f"word{number}" + ("\n\n- " if number % 50 == 0 else "\n```py\nx = 1\n```\n" if number % 333 == 0 else " ")
-        for number in range(count)
-    ]
+    return saying(
+        [
+            f"word{number}" + ("\n\n- " if number % 50 == 0 else "\n```py\nx = 1\n```\n" if number % 333 == 0 else " ")
+            for number in range(count)
+        ]
+    )
+
+
+def saying(pieces: list[str]) -> Any:
+    """Return a graph that says these pieces as fast as it can."""
     model = ScriptedModel(script=[pieces])
     graph: Any = StateGraph(MessagesState)
 
@@ -84,6 +90,28 @@ async def test_ten_thousand_tokens_are_drawn_once_a_frame(browser: Browser) -> N
         drawings, frames, tasks = await reader.page.evaluate("[window.drawings, window.frames_seen, window.tasks]")
         assert drawings <= 2 * frames + 50, "it draws more often than can be seen"
         assert max(tasks, default=0) < 1_000
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [piece for number in range(2_000) for piece in ("- item ", "**with** ", f"row{number}\n")],
+        [
+            "| a | b |\n|---|---|\n",
+            *(piece for number in range(1_000) for piece in ("| `cell` ", f"| row{number} |\n")),
+        ],
+    ],
+    ids=["list", "table"],
+)
+async def test_one_long_list_or_table_never_holds_the_page_up(browser: Browser, pieces: list[str]) -> None:
+    async with visited(browser, saying([*pieces, "\nThe end."]), opens=False) as reader:
+        await reader.page.add_init_script(WATCH)
+        await reader.opens()
+        await reader.says("Hello")
+        await expect(reader.log).to_contain_text("The end.", timeout=60_000)
+        await reader.rests()
+        tasks = await reader.page.evaluate("window.tasks")
+        assert max(tasks, default=0) < 400
 
 
 async def test_a_thread_of_a_thousand_messages_opens(browser: Browser) -> None:

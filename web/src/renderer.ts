@@ -3,6 +3,7 @@
 
 import { h, render } from "preact";
 import type { Told } from "../client/src/client.js";
+import { parse } from "./story/exact.js";
 import { Fold } from "./story/fold.js";
 import type { Story } from "./story/model.js";
 import type { Deeds } from "./view/contract.js";
@@ -39,14 +40,19 @@ export function mount(home: Element, story: Story, deeds?: Deeds): Mounted {
   };
 }
 
-/** Draw the story that a document carries with it: an exported file. */
+/** Draw the story that a document carries with it: an exported file. In any other document this does nothing. */
 function drawCarried(): void {
-  const carried = document.getElementById("langwire-story");
-  const home = document.getElementById("langwire");
+  const carried = document.querySelector('body > script[type="application/json"]#langwire-story');
+  const home = document.querySelector<HTMLElement>("body > main#langwire.lw");
   if (carried === null || home === null) return;
-  const fold = new Fold();
-  for (const event of JSON.parse(carried.textContent ?? "[]") as Told[]) fold.take(event);
-  mount(home, fold.story);
+  try {
+    const fold = new Fold();
+    for (const event of parse(carried.textContent ?? "[]") as Told[]) fold.take(event);
+    mount(home, fold.story);
+  } catch (error) {
+    // The text that stands there for those without scripts stays. Whoever imports this goes on.
+    console.error("langwire: the story of this document cannot be read", error);
+  }
 }
 
 drawCarried();

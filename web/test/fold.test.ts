@@ -351,6 +351,20 @@ describe("questions", () => {
     expect([asked(after), call(after).state, call(after).startedMs]).toEqual([[], "running", 20_000]);
   });
 
+  test("a question that names no call is about the one of its action's name, with the same arguments", () => {
+    const actions = [{ name: "look", args: { at: "it" } }];
+    const other = [
+      { type: "tool_call_start", id: "d", name: "look", message_id: "m-d", source: {}, call_id: "d" },
+      { type: "tool_call_end", id: "d", name: "look", call_id: "d", args: { at: "this" } },
+    ];
+    const hear = [
+      { type: "tool_call_start", id: "e", name: "hear", message_id: "m-e", source: {}, call_id: "e" },
+      { type: "tool_call_end", id: "e", name: "hear", call_id: "e", args: { at: "it" } },
+    ];
+    const story = fold([START, ...called("c"), ...other, ...hear, ask("q", { actions }), waits("q")]);
+    expect([0, 1, 2].map((at) => call(story, at).state)).toEqual(["waiting", "open", "open"]);
+  });
+
   test("a question that something else was said to is dropped, with its call", () => {
     const story = fold([START, ...called("c"), ask("q", { call_id: "c" }), waits("q"), { ...START, turn_id: "2" }]);
     expect([asked(story), call(story).state]).toEqual([[], "open"]);

@@ -57,6 +57,24 @@ test("the first message begins a conversation, and the address names it", async 
   expect([desk.draft.text, sessionStorage.length, desk.trouble]).toEqual(["", 0, null]);
 });
 
+test("who looks at something else while a conversation is begun is left there, and what they said is sent", async () => {
+  let make = (_: object): void => {};
+  server.on("POST /v1/threads?", () => new Promise((made) => (make = made)));
+  server.on("POST /v1/threads/new/submit", { type: "ack" });
+  await begin();
+  desk.draft.write("Hello");
+  const sending = desk.send();
+  await until(() => server.bodies("POST /v1/threads?").length);
+  desk.open({ kind: "conversation", id: "t" });
+  desk.draft.write("something else");
+  make({ thread_id: "new", created_ms: 1, updated_ms: 1 });
+  await sending;
+  expect([desk.conversation?.thread.id, location.hash, desk.draft.text]).toEqual(["t", "", "something else"]);
+  expect(server.bodies("POST /v1/threads/new/submit")).toMatchObject([{ input: "Hello" }]);
+  expect([desk.drafts.of("new").text, desk.drafts.of(null).text]).toEqual(["", ""]);
+  desk.draft.clear();
+});
+
 test("what cannot be sent stays in the box of the conversation that was begun, and is sent again under one name", async () => {
   server.on("POST /v1/threads?", { thread_id: "new", created_ms: 1, updated_ms: 1 });
   server.on("POST /v1/threads/new/submit", refuse(429, "too_many_turns"));

@@ -317,6 +317,33 @@ test("the tokens of a conversation are told at its foot", async () => {
   expect(home.querySelector("footer")!.textContent).toBe("1,204 tokens in, 88 out");
 });
 
+test("a transcript that becomes shorter is followed as before, and left while it grows", async () => {
+  const socket = await open("#t");
+  socket.begin();
+  await settle();
+  const scroller = home.querySelector<HTMLElement>(".pg-scroller")!;
+  const height = { value: 3000 };
+  Object.defineProperty(scroller, "scrollHeight", { get: () => height.value });
+  Object.defineProperty(scroller, "clientHeight", { get: () => 100 });
+  const scrollTo = async (top: number): Promise<void> => {
+    scroller.scrollTop = top;
+    scroller.dispatchEvent(new Event("scroll"));
+    await settle();
+  };
+  await scrollTo(2900);
+  height.value = 2000; // the browser tells of it only when something has grown again
+  scroller.scrollTop = 1900;
+  height.value = 2500;
+  await scrollTo(1900);
+  expect(all("button").map(nameOf)).not.toContain("To the newest");
+  grown();
+  expect(scroller.scrollTop).toBe(2500);
+  height.value = 4000;
+  grown();
+  await scrollTo(3700);
+  expect(all("button").map(nameOf)).toContain("To the newest");
+});
+
 test("the end of the transcript is followed until the reader scrolls up, and again from there on", async () => {
   const socket = await open("#t");
   socket.begin();

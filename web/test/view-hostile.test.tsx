@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { FRAME_HASH, pageOf } from "../src/view/frame.js";
 import { Prose } from "../src/view/markdown/prose.js";
 import { tamed } from "../src/view/tame.js";
@@ -206,4 +206,29 @@ test("style and programs are set apart before a browser reads them", () => {
     html: "<p  data-lw-style = 'a'  title='style=1'>style=2<br/data-lw-style=b><i data-lw-style=c",
     styles: [],
   });
+});
+
+test("sheets that nobody closes are read once", () => {
+  const page = "<style>".repeat(100_000);
+  const began = performance.now();
+  expect(tamed(page)).toEqual({ html: page, styles: [] });
+  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(tamed("<p>a<STYLE media=x>b</style ><i>c<style>d</style><style>e")).toEqual({
+    html: "<p>a<i>c<style>e",
+    styles: ["b", "d"],
+  });
+});
+
+test("a document that is no exported file is left alone by the renderer, and a broken one fails nobody", async () => {
+  const said = vi.spyOn(console, "error").mockImplementation(() => {});
+  const text = '<main id="langwire" class="lw">as it was</main>';
+  const script = (story: string) => `<script type="application/json" id="langwire-story">${story}</script>`;
+  for (const body of [`${text}<div>${script("[]")}</div>`, `${text}<p id="langwire-story">[]</p>`, text + script("{")]) {
+    vi.resetModules();
+    document.body.innerHTML = body;
+    await import("../src/renderer.js");
+    expect(document.getElementById("langwire")!.textContent).toBe("as it was");
+  }
+  expect(said).toHaveBeenCalledTimes(1);
+  said.mockRestore();
 });

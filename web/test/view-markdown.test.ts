@@ -7,6 +7,7 @@ import { parser } from "../src/view/markdown/parser.js";
 import { patch } from "../src/view/markdown/patch.js";
 import { Prose } from "../src/view/markdown/prose.js";
 import { STORIES } from "./fold_stories.js";
+import { said, Stage, turn } from "./view_stage.js";
 
 const DOCUMENT = `# A head
 A paragraph with **bold**, *slanted*, \`code\` and [a link](https://example.org "title").
@@ -103,12 +104,54 @@ test("blocks that are finished are neither parsed nor drawn again", () => {
   const prose = new Prose(home, undefined);
   prose.show("# Head\n\nFirst.\n\nSecond.\n\nThi", true);
   const before = [...home.childNodes];
-  const render = vi.spyOn(parser, "render");
+  const parsed = vi.spyOn(parser.inline, "parse");
   prose.show("# Head\n\nFirst.\n\nSecond.\n\nThird **goes", true);
-  expect(render.mock.calls.map(([text]) => text)).toEqual(["Second.\n\nThird **goes**"]);
+  expect(parsed.mock.calls.map(([text]) => text)).toEqual(["Second.", "Third **goes**"]);
   expect([...home.childNodes]).toEqual(before);
   expect(home.lastElementChild!.innerHTML).toBe("Third <strong>goes</strong>");
-  render.mockRestore();
+  parsed.mockRestore();
+});
+
+const ITEMS = Array.from({ length: 60 }, (_, number) => `- item **${number}**, and \`more\`\n`);
+const ROWS = ["| a | b |\n", "|---|--:|\n", ...ITEMS.map((_, number) => `| **${number}** | two |\n`)];
+
+test.each([
+  ["list", "li", ITEMS],
+  ["list set apart", "li", ITEMS.map((line) => `${line}\n`)],
+  ["table", "tr", ROWS],
+])("the rows of a long %s are parsed once and stay what they are while others follow", { timeout: 60_000 }, (_, row, lines) => {
+  const prose = new Prose(home, undefined);
+  const parsed = vi.spyOn(parser.inline, "parse");
+  let before: Element[] = [];
+  let text = "";
+  for (const line of [...lines, "\nThe end.\n", "\nMore."]) {
+    prose.show((text += line.slice(0, -2)), true);
+    prose.show((text += line.slice(-2)), true);
+    const now = [...home.querySelectorAll(row)];
+    expect(before.slice(0, -2).findIndex((node, place) => node !== now[place])).toBe(-1);
+    before = now;
+  }
+  // Once when it begins, when it is whole, when the next one begins; cells come in twos, and the head with each row.
+  expect(parsed.mock.calls.length).toBeLessThan(lines.length * (row === "li" ? 6 : 20));
+  parsed.mockRestore();
+  prose.show(text, false);
+  expect(home.innerHTML).toBe(whole(text));
+});
+
+test("lists and tables of any shape are drawn alike however they were cut", { timeout: 60_000 }, () => {
+  const roll = dice(11);
+  const pieces = [
+    ...["- one\n", "- *two*\n", "- [ ] box\n", "-\n", "- # head\n", "-     code\n", " - shifted\n", "* other\n"],
+    ...["1. first\n", "2. second\n", "3) third\n", "  - nested\n", "    - deeper\n", "   7. number\n", "---\n", "\n"],
+    ...["  ```py\n  x = 1\n", "  ```\n", "- ```py\n  y = 1\n", "| a | b |\n|---|--:|\n", "| 1 | `2` |\n", "| 3 |\n"],
+    ...["lazy *line*\n", "\n  second [known]\n", "> quote\n", "> - in it\n", "- [known]: https://example.org/\n", "\n\n"],
+    ...["- [half](https://example.org/\n", "- `tick\n", "- **bold\n", "Text.\n\n", "- \0\n", "| [known] | ~~x |\n"],
+  ];
+  for (let round = 0; round < 15; round++) {
+    const few = Array.from({ length: 2 + 5 * roll() }, () => pieces[Math.floor(roll() * pieces.length)]);
+    const text = Array.from({ length: 4 + 12 * roll() }, () => few[Math.floor(roll() * few.length)]).join("");
+    expect(drawnInPieces(text, 8), JSON.stringify(text)).toBe(whole(text));
+  }
 });
 
 test("a text that became another one is drawn anew", () => {
@@ -151,6 +194,14 @@ test.each([
   ["- one\n  ~~~\n  *x", "- one\n  ~~~\n  *x"],
 ])("a fence that is open holds code to its end: %j", (text, shown) => {
   expect(mended(text)).toEqual({ text: shown, unclosed: true });
+});
+
+test("only the last line is looked at for marks that may still become something, and only a short one", () => {
+  for (const text of ["- ".repeat(50_000), "-|".repeat(50_000), "\n ".repeat(50_000) + "x"]) {
+    const began = performance.now();
+    expect(mended(text).text).toBe(text);
+    expect(performance.now() - began).toBeLessThan(1_000);
+  }
 });
 
 test("code has its colours once its fence is closed", () => {
@@ -214,4 +265,23 @@ test("nodes that are alike stay, so that what is selected stays selected", () =>
   expect(home.firstChild).toBe(p);
   expect(p!.firstChild).toBe(text);
   expect(i!.parentNode).toBeNull();
+});
+
+test("what takes long to draw is drawn seldom while it goes on, and at once when it ends", () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  const show = vi.spyOn(Prose.prototype, "show").mockImplementation(() => void vi.advanceTimersByTime(100));
+  const [start, delta, end] = said("a");
+  const stage = new Stage(turn([start!, delta!], null));
+  for (let times = 0; times < 3; times++) stage.tell(delta!);
+  expect(show.mock.calls).toEqual([["a", true]]);
+  vi.advanceTimersByTime(450);
+  expect(show).toHaveBeenCalledTimes(1);
+  vi.advanceTimersByTime(50);
+  expect(show.mock.lastCall).toEqual(["aaaa", true]);
+  stage.tell(delta!, end!);
+  expect(show.mock.calls.slice(2)).toEqual([["aaaaa", false]]);
+  vi.advanceTimersByTime(10_000);
+  expect(show).toHaveBeenCalledTimes(3);
+  show.mockRestore();
+  vi.useRealTimers();
 });

@@ -123,10 +123,10 @@ test("arguments that are no object are edited as one", async () => {
   expect(answer).toHaveBeenCalledExactlyOnceWith({ q1: [{ type: "edit", edited_action: { name: "run", args: [3] } }] });
 });
 
-test("arguments of which something was left out cannot be edited", () => {
+test("arguments of which something was left out can only be rejected (F-C2)", () => {
   const args = { text: { $truncated: { bytes: 10_200_000, preview: '"abc' } } };
   const { stage } = staged({ kind: "approval_batched", actions: [{ name: "save", args }] });
-  expect(stage.buttons(stage.group("save"))).toEqual(["Approve", "Reject", "Respond"]);
+  expect(stage.buttons(stage.group("save"))).toEqual(["Reject"]);
   expect(stage.group("save").textContent).toContain("The first 4 characters of 10 MB were told.");
   expect(stage.group("save").textContent).toContain("Not all of it was told");
 });
@@ -169,7 +169,60 @@ test("an answer that has a schema is given by a form", async () => {
   await stage.write("count", "3");
   await stage.write("how", "1");
   await stage.press("Send answer");
-  expect(answer).toHaveBeenCalledExactlyOnceWith({ q1: { count: 3, how: "cash", eur: null, memo: null } });
+  expect(answer).toHaveBeenCalledExactlyOnceWith({ q1: { count: 3, how: "cash", memo: null } });
+});
+
+test("yes, no and nothing are three answers where nothing may be said", async () => {
+  const maybe = { anyOf: [{ type: "boolean" }, { type: "null" }] };
+  const properties = { sure: maybe, loud: { type: "boolean" }, soft: { type: "boolean", default: true }, gift: maybe };
+  const value = { review_configs: [{ action_name: "order", args_schema: { type: "object", properties } }] };
+  const edit = async (given: Record<string, unknown>, written: Record<string, string>) => {
+    const { stage, answer } = staged({ actions: [{ name: "order", args: given }], value });
+    await stage.press("Edit");
+    for (const [name, text] of Object.entries(written)) await stage.write(name, text);
+    await stage.press("Approve with changes");
+    return (answer.mock.calls[0]![0] as any).q1[0].edited_action.args;
+  };
+  expect(await edit({ sure: null }, {})).toEqual({ sure: null, soft: true });
+  expect(await edit({ sure: null }, { sure: "1", soft: "" })).toEqual({ sure: false, soft: false });
+  expect(await edit({ sure: true, loud: false }, { sure: "-1", gift: "0" })).toEqual({
+    sure: null,
+    loud: false,
+    soft: true,
+    gift: true,
+  });
+  expect(await edit({}, { loud: "1" })).toEqual({ loud: false, soft: true });
+});
+
+test("all of a long argument can be seen (F-C2)", async () => {
+  const body = "x".repeat(250_000) + "evil";
+  const { stage } = staged({ actions: [{ name: "write", args: { body } }] });
+  expect(stage.text(".lw-plain")).toHaveLength(200_000);
+  expect(stage.text(".lw-clipped .lw-note")).toBe("The first 200 kB of 250 kB are shown.");
+  await stage.press("Show all (1 line)");
+  expect(stage.text(".lw-plain")).toBe(body);
+  expect(stage.all(".lw-clipped .lw-note")).toHaveLength(0);
+});
+
+test.each([
+  ["a value", { id: "age", value: "Your age?" }, (stage: Stage) => stage.press("Send answer")],
+  ["a decision", { id: "age", actions: [ACTION] }, (stage: Stage) => stage.press("Approve")],
+  ["a breakpoint", { id: "age", kind: "breakpoint" }, (stage: Stage) => stage.press("Go on")],
+])("what is asked again at once, in the same words, is answered again: %s", async (_, question, send) => {
+  const deed = vi.fn(async () => {});
+  const stage = new Stage(waiting(question), { answer: deed, goOn: deed });
+  const write = async () => {
+    if (stage.all("textarea").length) await stage.write("Answer", "old");
+  };
+  await write();
+  await send(stage);
+  stage.tell(...waiting(question)); // within one frame
+  expect(stage.all("textarea").map((field) => (field as HTMLTextAreaElement).value)).toEqual(
+    "value" in question ? [""] : [],
+  );
+  await write();
+  await send(stage);
+  expect(deed).toHaveBeenCalledTimes(2);
 });
 
 test("an answer of one plain kind has one field", async () => {

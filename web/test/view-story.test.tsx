@@ -235,6 +235,19 @@ test("a message of the person's is edited with its files kept", async () => {
   ]);
 });
 
+test.each([
+  ["where words alone are taken", { wordsOnly: true }, { url: "files/a" }],
+  ["of which there is no file in the thread", {}, { base64: "aGk=", mime_type: "image/png" }],
+])("a message is not edited that would lose its media, %s", (_, more, media) => {
+  const offered = (...content: object[]) => {
+    const input = { messages: [{ role: "user", content, id: "u1" }] };
+    return new Stage(turn([], undefined, input), { edit: async () => {}, ...more }).buttons();
+  };
+  const words = { type: "text", text: "Look" };
+  expect(offered(words)).toContain("Edit");
+  expect(offered(words, { type: "image", ...media })).not.toContain("Edit");
+});
+
 test("an edit can be left", async () => {
   const stage = new Stage(turn([], undefined, { messages: [{ role: "user", content: "Look", id: "u1" }] }), {
     edit: async () => {},
@@ -334,7 +347,7 @@ test("a mounted story is drawn at most once a frame, and goes when it is closed"
 
 test("an exported file draws the story that it carries", async () => {
   document.body.innerHTML =
-    '<main id="langwire"><pre>before</pre></main><script type="application/json" id="langwire-story"></script>';
+    '<main id="langwire" class="lw"><pre>before</pre></main><script type="application/json" id="langwire-story"></script>';
   document.getElementById("langwire-story")!.textContent = JSON.stringify(turn(said("Carried")));
   vi.resetModules();
   await import("../src/renderer.js");

@@ -197,3 +197,10 @@ test("a display has the form that says most", () => {
   expect(shown({ "text/latex": "x^2" }).textContent).toBe("Tx^2");
   expect(shown({}).textContent).toBe("Tempty");
 });
+
+test("a picture of the thread is a file in it, and no way up", () => {
+  const fileUrl = vi.fn(() => null);
+  const names = ["files/..", "files/.", "files/../threads", "files/...", "files/a.png"];
+  new Stage(turn(said(names.map((name) => `![x](${name})`).join("\n\n"))), { fileUrl });
+  expect(fileUrl.mock.calls).toEqual([["files/..."], ["files/a.png"]]);
+});

@@ -100,9 +100,22 @@ test("who waits too long for an answer is told so, and who has it is not", async
   await asked;
 });
 
-test("a story that cannot be read is told in words", async () => {
+test("a story that cannot be read is told in words, and asked for again as long as the view is there", async () => {
   await model.answer("StoreError: the file is gone");
   expect(heard.words).toEqual(["StoreError: the file is gone"]);
+  expect(model.sent).toHaveLength(1);
+  vi.advanceTimersByTime(500);
+  expect(model.sent).toHaveLength(2);
+  model.tellStory([said("hello", 1)]);
+  await model.answer(null, 1);
+  expect([texts(), heard.words.at(-1)]).toEqual([["hello"], ""]);
+  vi.advanceTimersByTime(500);
+  expect(model.sent).toHaveLength(2);
+  model.say({ type: "stale" });
+  link.close();
+  for (let tick = 0; tick < 5; tick++) await Promise.resolve();
+  vi.advanceTimersByTime(500);
+  expect(model.sent).toHaveLength(3);
 });
 
 test("notices are shown, and a closed conversation takes nothing more", () => {

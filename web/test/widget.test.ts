@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import widget from "../src/widget/widget.js";
+import { knowSources } from "./exact_json.js";
 import { FakeModel, events, said } from "./widget-model.js";
 
 let el: HTMLElement;
@@ -139,6 +140,21 @@ test("a question is answered by its button", async () => {
   await vi.waitFor(() =>
     expect(model.sent[1]).toMatchObject({ type: "resume", answers: { q: [{ type: "approve" }] } }),
   );
+});
+
+test("a number that a notebook would change on its way is not sent, and that is said", async () => {
+  const know = knowSources();
+  start();
+  model.tellStory([waits.replace('"ann"', "1234567890123456789").replaceAll('["approve"]', '["edit"]')]);
+  await drawn();
+  expect(el.textContent).toContain("to1234567890123456789");
+  button("Edit")?.click();
+  await drawn();
+  await drawn();
+  button("Approve with changes")?.click();
+  await vi.waitFor(() => expect(el.querySelector("[role=alert]")?.textContent).toContain("nothing was sent"));
+  expect(model.sent).toHaveLength(1);
+  know();
 });
 
 test("a conversation that was closed takes nothing more", () => {

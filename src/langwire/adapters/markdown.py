@@ -475,7 +475,7 @@ class _Book:
     def _content(self, event: Media | Citation | StructuredOutput | Extracted | Display | Custom | Raw) -> None:
         match event:
             case Media():
-                message = self._message(event.message_id, event.source)
+                message = self._message(event.message_id, event.source, event.role)
                 self._lane(event.source.lane).blocks.append(_Note([_media(event)], message))
             case Citation():
                 self._strand("text", event.id).cited.append(event.data)

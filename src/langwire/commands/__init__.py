@@ -316,8 +316,10 @@ def _stop(number: int, frame: object) -> Never:
     raise KeyboardInterrupt
 
 
-def leave(number: int, frame: object) -> None:
-    """The second Ctrl-C: end the program at once."""
+def leave(number: int, frame: object, more: str = "") -> None:
+    """The second Ctrl-C: end the program at once. `more` is a line about what one leaves."""
     shown = b"\x1b[?25h" if os.isatty(2) and os.environ.get("TERM") != "dumb" else b""  # what is drawn hides the cursor
-    os.write(2, shown + b"\nlangwire: stopped without waiting\n")  # not `say`: the signal may have come in one
+    said = "".join(f"langwire: {line}\n" for line in ("stopped without waiting", more) if line)
+    # Not `say`: the signal may have come in one.
+    os.write(2, shown + b"\n" + safe_terminal(said).encode("utf-8", "backslashreplace"))
     os._exit(STOPPED)

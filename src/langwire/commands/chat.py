@@ -94,7 +94,7 @@ class _Chat:
         """Hold it; return the exit code."""
         request = self._request
         async with sessions_of(self._graph, request.db) as sessions:
-            talk = Conversation(sessions, request.thread, self._person, self._out, debug=request.debug)
+            talk = Conversation(sessions, request.thread, self._person, self._out, self._come_back, debug=request.debug)
             return await (self._with_somebody(talk) if self._person.there else self._line_by_line(talk))
 
     async def _with_somebody(self, talk: Conversation) -> int:
@@ -107,8 +107,7 @@ class _Chat:
                 if line.strip():
                     await self._said_if_it_fails(take(talk, line.strip()))
         if talk.session.log.last or self._request.thread is not None:
-            back = self._way_back(talk)
-            say(f"{back} goes on with it" if back else "give --db FILE to keep your threads for another time")
+            say(self._come_back(talk.session.thread_id))
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, leave)  # code that cannot be stopped may keep the program from its end
         return PAUSED if talk.session.interrupts else DONE
@@ -131,7 +130,7 @@ class _Chat:
                 if line.strip():
                     await take(talk, line.strip())
                     code = self._code(talk)
-        back = self._way_back(talk)
+        back = self._way_back(talk.session.thread_id)
         if code == PAUSED:
             how = (
                 f"{back} asks again" if back else "give --db FILE, so that the thread is kept and can be answered later"
@@ -154,6 +153,10 @@ class _Chat:
             return FAILED
         return PAUSED if talk.session.interrupts else DONE
 
-    def _way_back(self, talk: Conversation) -> str | None:
-        back = way_back(self._graph, talk.session.thread_id, self._request.db)
+    def _come_back(self, thread: str) -> str:
+        back = self._way_back(thread)
+        return f"{back} goes on with it" if back else "give --db FILE to keep your threads for another time"
+
+    def _way_back(self, thread: str) -> str | None:
+        back = way_back(self._graph, thread, self._request.db)
         return back and f"langwire chat {self._request.spec} {back}"

@@ -61,13 +61,21 @@ class Person(Protocol):
 class Conversation:
     """One person's conversation with an agent, on one thread at a time.
 
-    `out` is where it is told; `debug` shows the tracebacks of failures.
+    `out` is where it is told; `come_back` says how one comes back to a thread; `debug` shows tracebacks of failures.
     """
 
     def __init__(
-        self, sessions: SessionAdapter, thread: str | None, person: Person, out: TextIO, *, debug: bool
+        self,
+        sessions: SessionAdapter,
+        thread: str | None,
+        person: Person,
+        out: TextIO,
+        come_back: Callable[[str], str],
+        *,
+        debug: bool,
     ) -> None:
         self._sessions, self.person, self._out, self._debug = sessions, person, out, debug
+        self._how_to_come_back = come_back
         self.session: Session = sessions.get(thread or _new_id())
         self.usage = TokenUsage()
         """Tokens of the thread."""
@@ -121,7 +129,7 @@ class Conversation:
 
     def _leave(self, number: int, frame: FrameType | None) -> None:
         self.person.loud()
-        leave(number, frame)
+        leave(number, frame, self._how_to_come_back(self.session.thread_id))
 
     async def _answered(self, asked: Sequence[Interrupt]) -> Turn | None:
         """Have questions answered; return the turn that goes on with the answers."""

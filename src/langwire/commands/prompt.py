@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from langwire.adapters._shared.safe_terminal import safe_terminal
+from langwire.commands.typed import NO_TERMINAL, forget_typed
 from langwire.errors import MissingExtra
 
 try:
@@ -24,6 +27,8 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
+from prompt_toolkit.layout.utils import explode_text_fragments
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
@@ -34,7 +39,6 @@ try:
 except ImportError:  # pragma: no cover - Windows
     _termios = None
 
-_NO_TERMINAL = (AttributeError, OSError) if _termios is None else (_termios.error, OSError)
 _QUIET = "fg:ansibrightblack"
 _STYLE = Style.from_dict({"prompt": "bold", "bottom-toolbar": f"noreverse {_QUIET}"})
 _LEAVE = "Ctrl-C again or Ctrl-D leaves"
@@ -59,7 +63,13 @@ class Keys:
         self._before: list[Any] | None = None
         """How the terminal was before it was made quiet."""
         depth = ColorDepth.DEPTH_1_BIT if os.environ.get("NO_COLOR") else None
-        common: dict[str, Any] = {"input": input, "output": output, "style": _STYLE, "color_depth": depth}
+        common: dict[str, Any] = {
+            "input": input,
+            "output": output,
+            "style": _STYLE,
+            "color_depth": depth,
+            "input_processors": [_WrittenOut()],
+        }
         self._messages: PromptSession[str] = PromptSession(
             history=_history(),
             multiline=True,
@@ -80,7 +90,7 @@ class Keys:
         said = ""
 
         def quiet() -> str:
-            return f" {said or toolbar()}"
+            return safe_terminal(f" {said or toolbar()}", keep_newlines=False)
 
         while True:
             try:
@@ -101,7 +111,7 @@ class Keys:
     @contextmanager
     def quiet(self) -> Generator[None]:
         """Meanwhile, do not show what is typed: it would stand in the middle of what is told."""
-        with suppress(*_NO_TERMINAL):
+        with suppress(*NO_TERMINAL):
             before = self._before = _termios.tcgetattr(self._input.fileno())
             silent = [*before[:3], before[3] & ~_termios.ECHO, *before[4:]]
             _termios.tcsetattr(self._input.fileno(), _termios.TCSADRAIN, silent)
@@ -119,8 +129,7 @@ class Keys:
     def forget_typed(self) -> None:
         """Drop what was typed ahead: it answers no question that was not there yet."""
         clear_typeahead(self._input)
-        with suppress(*_NO_TERMINAL):
-            _termios.tcflush(self._input.fileno(), _termios.TCIFLUSH)
+        forget_typed(self._input)
 
 
 def _bindings() -> KeyBindings:
@@ -136,6 +145,24 @@ def _bindings() -> KeyBindings:
         event.current_buffer.insert_text("\n")
 
     return bindings
+
+
+class _WrittenOut(Processor):
+    """Shows what a terminal would obey or hide in what stands in a line, whoever wrote it; the text stays."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        begins = [0]
+        """Where each character begins on the screen, and where the last one ends."""
+        shown: list[tuple[str, str]] = []
+        for style, character, *_ in explode_text_fragments(transformation_input.fragments):
+            text = safe_terminal(character)
+            shown.append((style if text == character else f"{style} class:control-character", text))
+            begins.append(begins[-1] + len(text))
+        return Transformation(
+            [*shown],
+            lambda at: begins[min(at, len(begins) - 1)],
+            lambda at: bisect_right(begins, at) - 1,
+        )
 
 
 class _Commands(Completer):

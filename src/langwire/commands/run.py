@@ -14,6 +14,7 @@ from langwire.adapters.cli.asking import Left, ask
 from langwire.commands import DONE, PAUSED, say
 from langwire.commands.telling import face_of, finished, stdout_for_us, tell, told
 from langwire.commands.threads import sessions_of, way_back
+from langwire.commands.typed import forget_typed
 from langwire.core.codec import encode_entry
 from langwire.errors import InterruptOpen
 from langwire.events import Entry, Interrupt
@@ -102,6 +103,7 @@ class _Run:
         if self._person is None:
             say(self._how_to_answer(len(asked)))
             return None
+        forget_typed(sys.stdin)
         try:
             with redirect_stdout(self._person):
                 return ask(asked)

@@ -174,6 +174,7 @@ class OpenMessage:
                 message_id=self.message_id,
                 kind=kind,
                 source=self.source,
+                role=self.role,
                 mime=mime,
                 data=data,
                 ref=ref,

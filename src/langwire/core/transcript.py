@@ -31,6 +31,8 @@ from langwire.events import (
     NodeStart,
     OpenCall,
     Outcome,
+    Progress,
+    Raw,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
@@ -61,8 +63,10 @@ UNKNOWN_ROLE = "unknown"
 StrandKind: TypeAlias = Literal["text", "refusal", "reasoning"]
 
 _Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
-_NOT_KEPT = frozenset({TextDelta, ReasoningDelta, ToolCallDelta, NodeStart, NodeEnd, StateSnapshot, StateDelta})
-"""Events that `events` does not yield as they came."""
+_NOT_KEPT = frozenset(
+    {TextDelta, ReasoningDelta, ToolCallDelta, NodeStart, NodeEnd, StateSnapshot, StateDelta, Raw, Progress}
+)
+"""Events that `events` does not yield as they came. A `Raw` may hold a whole state: `debug` tells one at each step."""
 
 _SHOWN = 60
 
@@ -321,7 +325,8 @@ class Transcript:
     def events(self) -> Iterator[Event]:
         """Yield the story again: the events as they were told, but one delta for each part, where its first one was.
 
-        Folded again they read the same. Nodes and states, which are not for reading, are left out.
+        Folded again they read the same. Nodes, states and raw chunks, which are not for reading, are left out, and so
+        is progress, which is of the moment.
         """
         for kept in self._kept:
             yield kept.event() if isinstance(kept, _Deltas) else kept
@@ -410,7 +415,7 @@ class Transcript:
         self._strand("text", event.id).message.citations.append(event.data)
 
     def _media(self, event: Media) -> None:
-        self._message(event.message_id, event.source).media.append(event)
+        self._message(event.message_id, event.source, event.role).media.append(event)
 
     def _usage(self, event: Usage) -> None:
         self._input_tokens += event.input_tokens

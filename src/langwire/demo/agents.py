@@ -52,7 +52,7 @@ __all__ = [
 def build_assistant(delay: float = DELAY) -> Graph:
     """Build an agent that plans a day in a city.
 
-    It thinks, keeps a list of things to do, calls two tools in parallel (one of them tells its progress), meets a
+    It thinks, keeps a list of things to do, calls two tools in parallel (one of them tells where it asks), meets a
     tool that fails, and answers in Markdown with a citation and usage. `delay` is the pause between pieces, in seconds.
     """
     tools = [write_todos, get_weather, find_trains, book_table]

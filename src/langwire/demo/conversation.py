@@ -15,6 +15,7 @@ from langwire.testing.model import usage
 Prompt: TypeAlias = list[BaseMessage]
 Pieces: TypeAlias = Sequence[AIMessageChunk | str | Exception]
 
+_WRITE_TO = re.compile(r"\b(?i:write|e-?mail|mail|letter)\b[^.]*?\bto\s+[A-Z]\w+")
 _STARTED = re.compile(r"Task (\w+) \(.*?\) is started")
 
 
@@ -45,9 +46,9 @@ def started_in(results: Sequence[ToolMessage]) -> list[str]:
 
 
 def city_in(asked: str) -> str | None:
-    """The city that a text names: one that is known, or a capitalised word after `in` or `to`."""
+    """The city that a text names: a known one, or a capitalised word after `in` or `to`, but not who is written to."""
     known = next((city for city in WEATHER if city.lower() in asked.lower()), None)
-    named = re.search(r"\b(?:in|to)\s+([A-Z]\w+)", asked)
+    named = re.search(r"\b(?:in|to)\s+([A-Z]\w+)", _WRITE_TO.sub("", asked, count=1))
     return known or (named[1] if named else None)
 
 

@@ -35,10 +35,8 @@ def get_weather(city: str) -> str:
 
 @tool(response_format="content_and_artifact")
 def find_trains(to: str) -> tuple[str, dict[str, list[str]]]:
-    """Find trains to a city, and tell how far the search has come."""
-    writer = get_stream_writer()
-    for percent, station in ((30, "north"), (60, "central"), (100, "south")):
-        writer({"progress": percent, "text": f"asking {station} station"})
+    """Find trains to a city, and tell which stations were asked."""
+    get_stream_writer()({"stations": ["north", "central", "south"]})
     return f"08:10 to {to}, platform 4", {"departures": ["08:10", "09:40", "11:05"]}
 
 

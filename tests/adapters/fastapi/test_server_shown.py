@@ -143,7 +143,6 @@ def test_an_artifact_is_told_where_it_is_shown(session: Session) -> None:
         (ToolResult(id="1", content=BIG), "content"),
         (Custom(data=BIG), "data"),
         (ToolCallEnd(id="1", name="n", args={"a": BIG}), "args"),
-        (Interrupt(id="1", value=BIG), "value"),
     ],
 )
 def test_a_value_that_is_too_large_is_cut_with_a_mark(session: Session, event: Event, field: str) -> None:
@@ -153,12 +152,15 @@ def test_a_value_that_is_too_large_is_cut_with_a_mark(session: Session, event: E
     assert len(mark["preview"]) == 2000
 
 
-def test_values_inside_of_questions_and_ends_are_cut_as_well(session: Session) -> None:
-    seen = Seen(session)
-    question = seen.both(Interrupt(id="1", actions=(Action(name="n", args=BIG),)))
-    end = seen.both(TurnEnd(outcome="complete", open_calls=(OpenCall(id="1", name="n", args=BIG),)))
-    assert "$truncated" in question["actions"][0]["args"]
+def test_values_inside_of_ends_are_cut_as_well(session: Session) -> None:
+    end = Seen(session).both(TurnEnd(outcome="complete", open_calls=(OpenCall(id="1", name="n", args=BIG),)))
     assert "$truncated" in end["open_calls"][0]["args"]
+
+
+def test_a_question_is_never_cut(session: Session) -> None:
+    """F-C2: nobody approves what is not shown."""
+    question = Seen(session).both(Interrupt(id="1", value=BIG, actions=(Action(name="n", args={"body": BIG}),)))
+    assert (question["value"], question["actions"][0]["args"]) == (BIG, {"body": BIG})
 
 
 def test_text_is_never_cut(session: Session) -> None:

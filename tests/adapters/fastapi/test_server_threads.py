@@ -501,7 +501,7 @@ class Odd(MessagesState):
 
 
 async def test_whatever_a_state_or_a_question_holds_can_be_written() -> None:
-    """F-W5: half an emoji, a set, a number that is none."""
+    """F-W5, F-C2: half an emoji, a set, a number that is none; and a question is told whole."""
     odd = {"half": "\ud83d", "set": {1}, "nan": float("nan"), "bytes": b"x"}
 
     def ask(_: Odd) -> Any:
@@ -515,7 +515,7 @@ async def test_whatever_a_state_or_a_question_holds_can_be_written() -> None:
         await did(threads, session, Submit(input="a"))
         await ended(session)
         state = msgspec.json.decode(msgspec.json.encode(await threads.state(session)))
-        assert "$truncated" in state["interrupts"][0]["value"]
+        assert state["interrupts"][0]["value"]["large"] == "x" * 70_000
         assert set(state["values"]) == {"odd"}
         assert state["values"]["odd"]["set"] == [1]
 

@@ -143,7 +143,7 @@ export class LangwireClient {
     });
     const text = await response.text().catch(lost);
     try {
-      return (text ? JSON.parse(text) : undefined) as Answer;
+      return (text ? parse(text) : undefined) as Answer;
     } catch {
       throw new LangwireError("unreadable", "the answer is no JSON", null, response.status);
     }
@@ -457,7 +457,7 @@ export class Connection {
     if (this.#over) return;
     let frame: Frame;
     try {
-      frame = JSON.parse(String(text)) as Frame;
+      frame = parse(String(text)) as Frame;
     } catch {
       return this.#line?.close();
     }
@@ -557,6 +557,46 @@ export class Connection {
     for (const [ref, { command }] of this.#asked) this.#say({ ...command, ref });
   }
 }
+
+// ------------------------------------------------------------------ whole numbers
+
+/** What newer engines know of JSON: how a value was written, and how one is written as it is. */
+type Revive = (key: string, value: unknown, context?: { source?: string }) => unknown;
+const json = JSON as unknown as { parse(text: string, revive: Revive): unknown; rawJSON?: (text: string) => unknown };
+
+/** An integer that a number of JavaScript's would round, by its digits. `JSON.stringify` writes it as it came. */
+export class Digits {
+  constructor(readonly digits: string) {}
+
+  toString(): string {
+    return this.digits;
+  }
+
+  toJSON(): unknown {
+    return json.rawJSON?.(this.digits) ?? this.digits;
+  }
+}
+
+/** Whether a value stands for an integer that is too large for a number. Nothing in JSON text looks like it. */
+export function isDigits(value: unknown): value is Digits {
+  const { digits, toJSON } = (value ?? {}) as Partial<Digits>;
+  return typeof digits === "string" && typeof toJSON === "function";
+}
+
+/** Whether this engine reads and writes integers of any size; elsewhere those beyond 2^53 are rounded. */
+export function isExact(): boolean {
+  return json.rawJSON !== undefined;
+}
+
+/** `JSON.parse` that rounds no integer: one that does not fit a number becomes `Digits`, where the engine can tell. */
+export function parse(text: string): unknown {
+  return isExact() && /\d{16}/.test(text) ? json.parse(text, whole) : JSON.parse(text);
+}
+
+const whole: Revive = (_, value, context) => {
+  const source = context?.source ?? "";
+  return typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(source) ? new Digits(source) : value;
+};
 
 // ------------------------------------------------------------------ small things
 

@@ -145,6 +145,7 @@ export interface ToolResult {
  * A block that is not text. `data` is base64, `ref` a URL or a provider's file id; one of them, or `block`.
  *
  * `kind` is `image`, `audio`, `video` or `file`; any other block keeps its own type and comes whole in `block`.
+ * `role` is that of its message, as in `TextStart`.
  */
 export interface Media {
   type: "media";
@@ -152,6 +153,8 @@ export interface Media {
   message_id: string;
   kind: string;
   source: Source;
+  /** Default: "assistant". */
+  role?: string;
   mime?: string | null;
   data?: string | null;
   ref?: string | null;

@@ -479,3 +479,40 @@ test("server-sent events are the same however they are cut", async () => {
     assert.deepEqual([found, heard], [['{"é"\n:1}', "😀"], 2]);
   }
 });
+
+test("an integer that fits no number goes through to the last digit, where the engine can tell it", async (given) => {
+  const id = "1234567890123456789";
+  const { parse: read, stringify: write } = JSON;
+  given.after(() => {
+    Object.assign(JSON, { parse: read, stringify: write });
+    delete JSON.rawJSON;
+  });
+  // What newer engines can: numbers come with their source, and what is raw is written as it is.
+  Object.assign(JSON, {
+    rawJSON: (text) => `raw ${text}`,
+    stringify: (value) => write(value)?.replace(/"raw (-?\d+)"/g, "$1"),
+    parse: (text, revive) => {
+      if (!revive) return read(text);
+      const marked = text.replace(/(?<=:)-?\d+/g, '"source $&"');
+      return read(marked, (key, value) => {
+        const source = /^source (.*)$/.exec(value)?.[1];
+        return source ? revive(key, Number(source), { source }) : revive(key, value, {});
+      });
+    },
+  });
+  const said = [];
+  const server = new Server();
+  const thread = server.client().thread("t");
+  const connection = thread.connect({ onEvent: (event) => said.push(event.data) });
+  const socket = await server.socket(0);
+  socket.send = (text) => socket.sent.push(text);
+  socket.say(hello("a:0"), `{"type":"custom","data":{"id":${id},"few":7},"seq":1,"at_ms":1}`);
+  assert.deepEqual([String(said[0].id), said[0].few], [id, 7]);
+  void thread.resume({ q: said[0] }).catch(() => {});
+  assert.match(socket.sent[0], new RegExp(`"q":{"id":${id},"few":7}`));
+  connection.close();
+  server.answer = () => new Response(`{"id":${id}}`);
+  const answer = await thread.client.request("POST", "/x", { id: said[0].id });
+  assert.equal(server.requests.at(-1).body, `{"id":${id}}`);
+  assert.equal(`${answer.id}`, id);
+});

@@ -1,6 +1,6 @@
 // Knows what is on the desk: which place is looked at, what one does there, and what went wrong with it.
 
-import { LangwireClient, type About } from "../../client/src/client.js";
+import { LangwireClient, type About, type LangwireThread } from "../../client/src/client.js";
 import { VERSION, type Content } from "../../client/src/protocol.js";
 import type { Deeds } from "../view/contract.js";
 import { addressOf, agentIn, placeOf, type Place } from "./address.js";
@@ -147,23 +147,26 @@ export class Desk extends Observed {
     if (this.draft.empty || this.sending || this.conversation?.running != null) return;
     this.#sends(true);
     await this.attempt(async () => {
-      if (this.conversation === null) await this.#beginNew();
-      const { conversation, draft } = this;
+      const thread = this.conversation?.thread ?? (await this.#beginNew());
+      const draft = this.drafts.of(thread.id);
       const clientMessageId = draft.messageId;
-      await conversation?.thread.submit(await draft.content(conversation.thread), { clientMessageId });
+      await thread.submit(await draft.content(thread), { clientMessageId });
       if (draft.messageId === clientMessageId) draft.clear(); // else more has been written meanwhile
     });
     this.#sends(false);
     void this.threads.refresh();
   }
 
-  async #beginNew(): Promise<void> {
-    const { draft } = this;
-    const { id } = await this.client.createThread();
-    this.drafts.of(id).takeOver(draft);
-    const place: Place = { kind: "conversation", id };
+  /** Begin a conversation, and look at it, unless the person looks at something else by now. */
+  async #beginNew(): Promise<LangwireThread> {
+    const { draft, place: here } = this;
+    const thread = await this.client.createThread();
+    this.drafts.of(thread.id).takeOver(draft);
+    if (this.place !== here) return thread;
+    const place: Place = { kind: "conversation", id: thread.id };
     history.pushState(null, "", addressOf(place));
     this.open(place);
+    return thread;
   }
 
   #sends(sending: boolean): void {

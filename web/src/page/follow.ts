@@ -1,6 +1,6 @@
 // Knows how server-sent frames are read for as long as one wants them: after each break it begins again.
 
-import { isFinal, LangwireError, serverSent, type LangwireClient, type State } from "../../client/src/client.js";
+import { isFinal, LangwireError, parse, serverSent, type LangwireClient, type State } from "../../client/src/client.js";
 
 const FIRST = 500;
 const MOST = 15_000;
@@ -43,7 +43,7 @@ export function follow<Frame>(client: LangwireClient, { path, onFrame, onState }
       for await (const data of serverSent(body, heard)) {
         if (end.signal.aborted) return true;
         attempts = 0;
-        if (onFrame(JSON.parse(data) as Frame)) return true;
+        if (onFrame(parse(data) as Frame)) return true;
       }
       return false;
     } finally {

@@ -69,17 +69,21 @@ function useEnd() {
     const box = scroller.current;
     if (box === null || content.current === null) return;
     let last = 0;
+    let height = 0;
     const scrolled = (): void => {
       const left = box.scrollHeight - box.clientHeight - box.scrollTop;
       if (left <= NEAR) follows.current = true;
-      // Down it goes by itself when there is more: only upwards it is the reader who scrolls.
-      else if (box.scrollTop < last) follows.current = false;
+      // Down it goes by itself when there is more, and up when there is less: else it is the reader who scrolls up.
+      else if (box.scrollTop < last && box.scrollHeight === height) follows.current = false;
       last = box.scrollTop;
+      height = box.scrollHeight;
       setAway(!follows.current);
     };
     const grown = new ResizeObserver(() => {
-      if (follows.current) box.scrollTop = box.scrollHeight;
-      else scrolled();
+      if (!follows.current) return scrolled();
+      box.scrollTop = box.scrollHeight;
+      last = box.scrollTop;
+      height = box.scrollHeight;
     });
     grown.observe(content.current);
     grown.observe(box);

@@ -66,3 +66,8 @@ export function related(one: readonly string[], other: readonly string[]): boole
 export function same(one: readonly string[], other: readonly string[]): boolean {
   return one.length === other.length && related(one, other);
 }
+
+/** Whether two things that were told say the same. */
+export function alike(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

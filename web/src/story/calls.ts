@@ -7,9 +7,16 @@ import type {
   ToolOutputDelta,
   ToolResult,
 } from "../../client/src/events.js";
-import { orNull, pathOf, related, text, type Book } from "./book.js";
+import { alike, orNull, pathOf, related, text, type Book } from "./book.js";
 import type { Messages } from "./messages.js";
 import type { CallPart, DataItem, DisplayItem, Message } from "./model.js";
+
+/** What a question is about: a call by its id, or else by its name and its arguments. */
+export interface About {
+  call_id?: string | null;
+  name?: string;
+  args?: unknown;
+}
 
 interface Answered {
   call: CallPart;
@@ -148,16 +155,20 @@ export class Calls {
     }
   }
 
-  /** The turn is over. `asked` are the call ids of the questions that are open. */
-  finish(asked: ReadonlySet<string>): void {
+  /** The turn is over. `asked` is what the questions are about that are open. */
+  finish(asked: readonly About[]): void {
     for (const call of this.#unanswered) {
       if (call.provider && call.state === "running") {
         // It has no result of its own: what came of it is in the message.
         this.#unanswered.delete(call);
         this.book.set(call, { state: "ok", endedMs: this.book.now });
       } else {
-        this.book.set(call, { state: asked.has(call.callId ?? "") ? "waiting" : "open" });
+        this.book.set(call, { state: asked.some((about) => isAbout(about, call)) ? "waiting" : "open" });
       }
     }
   }
+}
+
+function isAbout({ call_id: id, name, args }: About, call: CallPart): boolean {
+  return id ? id === call.callId : name === call.name && alike(args ?? null, call.args);
 }

@@ -174,7 +174,7 @@ export class Messages {
 
   media(event: Media): void {
     if (this.#isAgain(event)) return;
-    const { message } = this.of(text(event.message_id), event.source);
+    const { message } = this.of(text(event.message_id), event.source, text(event.role ?? "assistant"));
     this.add<MediaPart>(message, {
       kind: "media",
       media: text(event.kind),

@@ -67,7 +67,6 @@ export type Item =
   | LaneItem
   | DisplayItem
   | DataItem
-  | NoteItem
   | QuestionItem
   | TaskItem;
 
@@ -172,12 +171,6 @@ export interface DataItem extends Drawn {
   data: unknown;
 }
 
-/** A line of ours. */
-export interface NoteItem extends Drawn {
-  kind: "note";
-  text: string;
-}
-
 /** A question, where it was asked. */
 export interface QuestionItem extends Drawn {
   kind: "question";
@@ -187,6 +180,8 @@ export interface QuestionItem extends Drawn {
 export interface Question extends Drawn {
   interrupt: Interrupt;
   actions: readonly Action[];
+  /** How often it was asked: a node may ask again, in the same words, for what it was answered. */
+  asked: number;
   /** Whether it waits for an answer: it is one of `Story.questions`. Else it was answered, or dropped. */
   open: boolean;
 }

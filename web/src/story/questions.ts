@@ -1,7 +1,8 @@
 // Knows the questions of a story: where each was asked, and which wait for an answer.
 
 import type { Action, Interrupt } from "../../client/src/events.js";
-import { pathOf, text, type Book } from "./book.js";
+import { orNull, pathOf, text, type Book } from "./book.js";
+import type { About } from "./calls.js";
 import type { Lanes } from "./lanes.js";
 import type { Lane, Question, QuestionItem, Story } from "./model.js";
 
@@ -34,20 +35,19 @@ export class Questions {
     const lane = this.lanes.at(pathOf(event.lane));
     const again = this.#again(id, event);
     if (again !== undefined) return this.#askAgain(again, event, lane);
-    const made = { interrupt: event, actions: actionsOf(event), open: false };
+    const made = { interrupt: event, actions: actionsOf(event), asked: 1, open: false };
     const question = this.book.born<Question>(made, lane);
     const item = this.lanes.add<QuestionItem>(lane.path, { kind: "question", question });
     this.book.put(question, item);
     this.#asked.set(id, { item, lane });
   }
 
-  /** The turn is over, and these wait for an answer. Returns the ids of the calls that they are about. */
-  finish(ids: unknown): Set<string> {
+  /** The turn is over, and these wait for an answer. Returns what they are about. */
+  finish(ids: unknown): About[] {
     const named = Array.isArray(ids) ? ids.flatMap((id) => this.#asked.get(text(id)) ?? []) : [];
     const questions = [...new Set(named)].map(({ item }) => item.question);
     this.#open(questions);
-    const calls = questions.flatMap(({ interrupt, actions }) => [interrupt, ...actions].map((one) => one.call_id));
-    return new Set(calls.filter((id): id is string => typeof id === "string" && id !== ""));
+    return questions.flatMap(({ interrupt, actions }) => [{ call_id: orNull(interrupt.call_id) }, ...actions]);
   }
 
   /** What was asked already: in this turn, or in the one before and not answered. A person sees it once. */
@@ -64,7 +64,8 @@ export class Questions {
     this.book.changed(from);
     lane.items.push(item);
     this.book.put(item, lane);
-    this.book.set(item.question, { interrupt: event, actions: actionsOf(event) });
+    const asked = item.question.asked + 1;
+    this.book.set(item.question, { interrupt: event, actions: actionsOf(event), asked });
     this.#asked.set(text(event.id), { item, lane });
   }
 

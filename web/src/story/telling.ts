@@ -13,7 +13,7 @@ import type {
   TurnStart,
   Usage,
 } from "../../client/src/events.js";
-import { orNull, pathOf, text, type Book, type Fresh } from "./book.js";
+import { alike, orNull, pathOf, text, type Book, type Fresh } from "./book.js";
 import { Calls } from "./calls.js";
 import { Lanes } from "./lanes.js";
 import { Messages } from "./messages.js";
@@ -262,9 +262,4 @@ function sum(usage: TokenUsage | null, input: number, output: number): TokenUsag
 function todoOf(value: unknown): Todo {
   const { content, status } = (value ?? {}) as { content?: unknown; status?: unknown };
   return { text: text(content), status: status === "completed" || status === "in_progress" ? status : "pending" };
-}
-
-/** Whether two small things say the same. */
-function alike(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -15,17 +15,17 @@ interface Props {
   text: string;
   /** Of code, its language. */
   language?: string;
-  /** Whether all of it is shown from the start: what a person is to allow is never folded. */
+  /** What a person is to allow: as much as a page can bear is shown from the start, and all of it on demand. */
   whole?: boolean;
 }
 
 /** A text as it is, in a type of one width; characters that cannot be seen are written out. */
 export function Clipped({ text, language = "", whole = false }: Props) {
-  const [all, show] = useState(whole);
+  const [all, show] = useState(false);
   const lines = countLines(text);
-  const first = beginning(text);
-  const clipped = !whole && first.length < text.length;
-  const shown = all ? text.slice(0, MOST_CHARACTERS) : first;
+  const first = whole ? text.slice(0, MOST_CHARACTERS) : beginning(text);
+  const clipped = first.length < text.length;
+  const shown = !all ? first : whole ? text : text.slice(0, MOST_CHARACTERS);
   return (
     <div class="lw-clipped">
       <Code text={visible(shown)} language={language} />
@@ -34,7 +34,7 @@ export function Clipped({ text, language = "", whole = false }: Props) {
           {all ? "Show less" : `Show all (${counted(lines, "line")})`}
         </button>
       )}
-      {text.length > MOST_CHARACTERS && all && (
+      {text.length > MOST_CHARACTERS && all !== whole && (
         <p class="lw-note">
           The first {size(MOST_CHARACTERS)} of {size(text.length)} are shown.
         </p>

@@ -11,6 +11,8 @@ export interface Deeds {
   regenerate?: (messageId: string) => Promise<void>;
   /** Say something else in place of a message of the person's; what came after it is dropped. */
   edit?: (messageId: string, content: Content) => Promise<void>;
+  /** Whether `edit` takes words alone: a message with files is not edited then. */
+  wordsOnly?: boolean;
   /** Look at a delegated task. */
   openTask?: (taskId: string) => void;
   /** The address of a file that the thread refers to, or null for one that must not be fetched. */

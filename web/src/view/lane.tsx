@@ -71,12 +71,6 @@ function drawItem(item: Item, last: boolean, place: number, items: readonly Item
       return <DisplayView key={key} item={item} version={version} />;
     case "data":
       return <DataView key={key} item={item} version={version} />;
-    case "note":
-      return (
-        <p key={key} class="lw-note">
-          {visibleLine(item.text)}
-        </p>
-      );
     case "question":
       return <QuestionView key={key} item={item} version={version} />;
     case "task":

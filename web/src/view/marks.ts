@@ -1,5 +1,6 @@
 // Knows the marks that stand for what JSON has no form for, or for what was too large to be told.
 
+import { isDigits, isExact } from "../story/exact.js";
 import { size, counted } from "./words.js";
 import { visibleLine } from "./visible.js";
 
@@ -41,6 +42,13 @@ export function isCut(value: unknown): boolean {
   return isRecord(value) && Object.values(value).some(isCut);
 }
 
+/** Whether a value holds an integer that this engine has rounded: it is shown wrong, and would be sent so. */
+export function isRounded(value: unknown): boolean {
+  if (typeof value === "number") return !isExact() && Number.isInteger(value) && !Number.isSafeInteger(value);
+  if (Array.isArray(value)) return value.some(isRounded);
+  return isRecord(value) && Object.values(value).some(isRounded);
+}
+
 function markOf(value: unknown): [string, unknown] | null {
   const entries = isRecord(value) ? Object.entries(value) : [];
   const [first] = entries;
@@ -52,7 +60,7 @@ function named(held: unknown): string {
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isDigits(value);
 }
 
 /** What was left out of a cut value, in a sentence. */

@@ -4,6 +4,7 @@ import { useContext, useState } from "preact/hooks";
 import type { FileBlock, TextBlock } from "../../client/src/protocol.js";
 import type { Message, Part, ReasoningPart, TextPart } from "../story/model.js";
 import { CallView } from "./call.js";
+import type { Deeds } from "./contract.js";
 import { Doing } from "./context.js";
 import { CopyButton } from "./copy.js";
 import { Disclosure } from "./disclosure.js";
@@ -70,7 +71,7 @@ function Told({ message, last }: { message: Message; last: boolean }) {
       {(told || last) && (
         <div class="lw-deeds">
           {told && <CopyButton text={() => text} />}
-          {own && edit && (
+          {own && edit && isKept(message, deeds) && (
             <button type="button" class="lw-quiet lw-when-idle" onClick={() => rewrite(true)}>
               Edit
             </button>
@@ -103,13 +104,24 @@ function textOf(message: Message): string {
   return texts.join("\n\n");
 }
 
+/** Whether what came with the words of a message goes with other words, too. */
+function isKept(message: Message, { wordsOnly = false }: Deeds): boolean {
+  const media = message.parts.filter((part) => part.kind === "media");
+  return wordsOnly ? media.length === 0 : media.length === filesOf(message).length;
+}
+
 /** Other words with the same files. */
 function contentOf(message: Message, text: string): string | (TextBlock | FileBlock)[] {
-  const files = message.parts.flatMap((part) => {
+  const files = filesOf(message);
+  return files.length ? [{ type: "text", text }, ...files] : text;
+}
+
+/** The files of the thread in a message. */
+function filesOf(message: Message): FileBlock[] {
+  return message.parts.flatMap((part) => {
     const file = part.kind === "media" ? /^files\/(.+)$/.exec(part.ref ?? "")?.[1] : undefined;
     return file === undefined ? [] : [{ type: "file", file_id: decodeURIComponent(file) } as const];
   });
-  return files.length ? [{ type: "text", text }, ...files] : text;
 }
 
 // ------------------------------------------------------------------ parts

@@ -1,5 +1,6 @@
 // Knows which data reads best as a table.
 
+import { isDigits } from "../story/exact.js";
 import { isRecord } from "./marks.js";
 
 export interface Table {
@@ -30,5 +31,5 @@ function declared(value: Record<string, unknown>): Table | null {
 }
 
 function isFlat(value: unknown): boolean {
-  return isRecord(value) && Object.values(value).every((cell) => typeof cell !== "object" || cell === null);
+  return isRecord(value) && Object.values(value).every((cell) => typeof cell !== "object" || cell === null || isDigits(cell));
 }

@@ -9,15 +9,12 @@ export interface Tamed {
 const TAG = /<([a-zA-Z][^\s/>]*)/g;
 const ATTRIBUTE = /[\s/]*([^\s/>=]+)(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+))?/y;
 const END = /[\s/]*>?/y;
-const SHEET = /<style\b[^>]*>([\s\S]*?)<\/style\s*>/gi;
+const SHEET = /<style\b[^<>]*>/gi;
+const SHEET_END = /<\/style\s*>/gi;
 
 /** The page without sheets, its elements' own style under another name, and without what would run on an event. */
 export function tamed(page: string): Tamed {
-  const styles: string[] = [];
-  const rest = page.replace(SHEET, (_, sheet: string) => {
-    styles.push(sheet);
-    return "";
-  });
+  const { rest, styles } = withoutSheets(page);
   let html = "";
   let at = 0;
   TAG.lastIndex = 0;
@@ -34,6 +31,22 @@ export function tamed(page: string): Tamed {
     TAG.lastIndex = at = END.lastIndex;
   }
   return { html: html + rest.slice(at), styles };
+}
+
+/** A page and its sheets; one that nobody closes stays, and so does what is behind it: it is read to its end once. */
+function withoutSheets(page: string): { rest: string; styles: string[] } {
+  const styles: string[] = [];
+  let rest = "";
+  let at = 0;
+  for (SHEET.lastIndex = 0; SHEET.exec(page); at = SHEET.lastIndex = SHEET_END.lastIndex) {
+    const begin = SHEET.lastIndex;
+    SHEET_END.lastIndex = begin;
+    const end = SHEET_END.exec(page);
+    if (end === null) break;
+    rest += page.slice(at, page.lastIndexOf("<", begin - 1));
+    styles.push(page.slice(begin, end.index));
+  }
+  return { rest: rest + page.slice(at), styles };
 }
 
 function renamed(attribute: string, name: string): string {

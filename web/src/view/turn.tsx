@@ -21,8 +21,7 @@ export const TurnView = memo(function TurnView({ turn, last }: Props) {
   const own = lane.items.findIndex((item) => !isOwn(item));
   // What is to be done stands where it does not move: before the answer. Of a past it is the end that counts.
   const asked = turn.past ? lane.items.length : own < 0 ? lane.items.length : own;
-  const answer =
-    turn.outcome === null ? -1 : lane.items.reduce((found, item, place) => (isAnswer(item) ? place : found), -1);
+  const answer = turn.outcome === null ? -1 : lastAnswer(lane.items);
   return (
     <div class="lw-turn">
       <Items
@@ -42,8 +41,15 @@ function isOwn(item: Item): boolean {
   return item.kind === "message" && item.role === "user";
 }
 
-function isAnswer(item: Item): boolean {
-  return item.kind === "message" && item.role === "assistant" && item.gone === null;
+/** Where the last answer stands, which is near the end; -1 where there is none. */
+function lastAnswer(items: readonly Item[]): number {
+  let place = items.length - 1;
+  while (place >= 0 && !isAnswer(items[place])) place--;
+  return place;
+}
+
+function isAnswer(item: Item | undefined): boolean {
+  return item?.kind === "message" && item.role === "assistant" && item.gone === null;
 }
 
 /** A sign that something goes on where nothing else shows it. */

@@ -1,6 +1,7 @@
 // Knows how any value is shown: text as text, tables as tables, what was cut in words, all else as JSON.
 
 import { useState } from "preact/hooks";
+import { isDigits, parse } from "../story/exact.js";
 import { Clipped } from "./clipped.js";
 import { cutWords, isRecord, markWords, truncated } from "./marks.js";
 import { Media } from "./media.js";
@@ -55,7 +56,7 @@ const MOST_PARSED = 1_000_000;
 function parsed(text: string): unknown {
   if (text.length > MOST_PARSED || !/^\s*[[{]/.test(text)) return undefined;
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return undefined;
   }
@@ -116,7 +117,7 @@ export function Named({ values, whole = false }: { values: Readonly<Record<strin
 
 function isShort(value: unknown): boolean {
   if (typeof value === "string") return value !== "" && value.length < 400 && !value.includes("\n");
-  return typeof value !== "object" || value === null;
+  return typeof value !== "object" || value === null || isDigits(value);
 }
 
 /** A plain value as one would say it. */
@@ -165,7 +166,7 @@ export function TableView({ table }: { table: Table }) {
 }
 
 function cell(value: unknown, place: number) {
-  const number = typeof value === "number";
+  const number = typeof value === "number" || isDigits(value);
   return (
     <td key={place} class={number ? "lw-right" : undefined} dir="auto">
       {value === null || value === undefined ? "" : visibleLine(shortly(value))}

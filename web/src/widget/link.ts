@@ -4,6 +4,7 @@
 // it takes nothing, and afterwards what everybody is told.
 
 import type { Told } from "../../client/src/client.js";
+import { parse } from "../story/exact.js";
 import { Fold } from "../story/fold.js";
 
 /** What a widget's model does for its views. */
@@ -58,6 +59,7 @@ export class Link {
   /** The last message of an unbroken row that began with the whole story; null while there is none. */
   #last: number | null = null;
   #reading = false;
+  #closed = false;
 
   constructor(model: Model, listener: Listener) {
     this.#model = model;
@@ -67,6 +69,7 @@ export class Link {
   }
 
   close(): void {
+    this.#closed = true;
     this.#model.off("msg:custom", this.#hear);
     for (const answered of this.#asked.values()) answered("the view was closed");
     this.#asked.clear();
@@ -89,18 +92,14 @@ export class Link {
   /** Ask for the whole story, and again if something was lost of that, too. */
   #read(): void {
     this.#last = null;
-    if (this.#reading) return;
+    if (this.#reading || this.#closed) return;
     this.#reading = true;
-    void this.do({ type: "read", view: this.#view }).then(
-      () => {
+    void this.do({ type: "read", view: this.#view })
+      .catch((why: Error) => this.#listener.say(why.message))
+      .then(() => {
         this.#reading = false;
         if (this.#last === null) setTimeout(() => this.#read(), AGAIN);
-      },
-      (why: Error) => {
-        this.#reading = false;
-        this.#listener.say(why.message);
-      },
-    );
+      });
   }
 
   readonly #hear = (content: unknown): void => {
@@ -122,7 +121,7 @@ export class Link {
     switch (message.type) {
       case "events":
         if (message.to !== undefined && message.to !== this.#view) return;
-        for (const line of message.lines.split("\n")) this.fold.take(JSON.parse(line) as Told);
+        for (const line of message.lines.split("\n")) this.fold.take(parse(line) as Told);
         return this.#listener.told();
       case "stale":
         return this.#read();

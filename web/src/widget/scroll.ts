@@ -7,15 +7,20 @@ const NEAR = 48;
 export function followEnd(box: HTMLElement, content: HTMLElement): () => void {
   let follows = true;
   let last = 0;
+  let height = 0;
   const scrolled = (): void => {
     const left = box.scrollHeight - box.clientHeight - box.scrollTop;
     if (left <= NEAR) follows = true;
-    // Down it goes by itself: only upwards it is the reader.
-    else if (box.scrollTop < last) follows = false;
+    // Down it goes by itself when there is more, and up when there is less: else it is the reader who scrolls up.
+    else if (box.scrollTop < last && box.scrollHeight === height) follows = false;
     last = box.scrollTop;
+    height = box.scrollHeight;
   };
   const grown = new ResizeObserver(() => {
-    if (follows) box.scrollTop = box.scrollHeight;
+    if (!follows) return;
+    box.scrollTop = box.scrollHeight;
+    last = box.scrollTop;
+    height = box.scrollHeight;
   });
   grown.observe(content);
   box.addEventListener("scroll", scrolled, { passive: true });

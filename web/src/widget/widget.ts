@@ -3,8 +3,8 @@
 import "./widget.css";
 
 import type { Told } from "../../client/src/client.js";
-import type { Content } from "../../client/src/protocol.js";
 import { mount } from "../renderer.js";
+import { isDigits, parse } from "../story/exact.js";
 import { Fold } from "../story/fold.js";
 import type { Deeds } from "../view/contract.js";
 import { newComposer } from "./composer.js";
@@ -29,7 +29,7 @@ export default { render };
 function still(lines: string, model: Model, el: HTMLElement): () => void {
   const frame = newFrame(model);
   const fold = new Fold();
-  for (const line of lines.split("\n")) if (line) fold.take(JSON.parse(line) as Told);
+  for (const line of lines.split("\n")) if (line) fold.take(parse(line) as Told);
   el.append(frame.root);
   const mounted = mount(frame.home, fold.story);
   return () => {
@@ -81,18 +81,25 @@ function live(model: Model, el: HTMLElement): () => void {
   };
 }
 
-function deedsOf(link: Link): Deeds {
-  return {
-    answer: (answers) => link.do({ type: "resume", answers }),
-    goOn: () => link.do({ type: "continue" }),
-    regenerate: (messageId) => link.do({ type: "regenerate", message_id: messageId }),
-    edit: (messageId, content) => link.do({ type: "edit", message_id: messageId, input: textOf(content) }),
-  };
+const DIGITS = "A notebook cannot send numbers as large as those here: nothing was sent.";
+
+async function refused(why: string): Promise<void> {
+  throw new Error(why);
 }
 
-function textOf(content: Content): string {
-  if (typeof content === "string") return content;
-  return content.map((block) => (block.type === "text" ? block.text : "")).join("\n");
+function holdsDigits(value: unknown): boolean {
+  return isDigits(value) || (typeof value === "object" && value !== null && Object.values(value).some(holdsDigits));
+}
+
+function deedsOf(link: Link): Deeds {
+  return {
+    // On their way to the kernel some notebooks copy messages, and a copy is no number.
+    answer: (answers) => (holdsDigits(answers) ? refused(DIGITS) : link.do({ type: "resume", answers })),
+    wordsOnly: true,
+    goOn: () => link.do({ type: "continue" }),
+    regenerate: (messageId) => link.do({ type: "regenerate", message_id: messageId }),
+    edit: (messageId, content) => link.do({ type: "edit", message_id: messageId, input: String(content) }),
+  };
 }
 
 interface Frame {

@@ -37,7 +37,7 @@ class CLIAdapter:
         self._terminal: Terminal | None = None
         self._plain = PlainAdapter(file)
         self._telling = Telling()
-        self._printing = Printing()
+        self._printing = Printing(self._lock)
         self._stopped: Event | None = None
         """Set when a turn is over; None where none runs."""
         self._failed: Exception | None = None
@@ -53,8 +53,12 @@ class CLIAdapter:
             self._telling.take(entry)
             if not self._telling.running:
                 self._finish(self._terminal)
-            else:
+                return
+            try:
                 self._go_on(self._terminal)
+            except BaseException:  # it may have been the last: nobody has to close a sink
+                self._stop()
+                raise
 
     def close(self) -> None:
         """Show what is open as it stands, for good."""
@@ -89,11 +93,15 @@ class CLIAdapter:
         try:
             terminal.draw(self._telling)
         finally:
-            self._failed = None
-            if self._stopped is not None:
-                self._stopped.set()
-                self._stopped = None
-                self._printing.end()
+            self._stop()
+
+    def _stop(self) -> None:
+        """Draw by ourselves no more, and give the streams back, until a turn goes on."""
+        self._failed = None
+        if self._stopped is not None:
+            self._stopped.set()
+            self._stopped = None
+            self._printing.end()
 
     def _above(self, terminal: Terminal, write: Callable[[], None]) -> None:
         """Have somebody else write above what is drawn."""
@@ -112,6 +120,7 @@ class CLIAdapter:
                     terminal.draw(self._telling)
                 except Exception as error:  # this is nobody's thread: who tells the next event has it
                     self._failed = error
+                    self._printing.end()
 
 
 def _tick(adapter: ref[CLIAdapter], stopped: Event) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 
 from langwire.adapters._shared.safe_terminal import safe_terminal, writable
 from langwire.adapters.cli._editor import EditorFailed, editor, in_editor
+from langwire.adapters.cli.given import answer_of, expected
 from langwire.core.codec import jsonable
 from langwire.core.interrupts import Decision, approve, edit, reject, respond
 from langwire.events import Action, DecisionType, Interrupt
@@ -64,10 +65,19 @@ class _Asking:
             if question.kind == "breakpoint":
                 self._line(f"{next(places)}press Enter to go on ", question)
             elif _is_open(question):
-                answers[question.id] = _value(self._line(f"{next(places)}answer (text or JSON): ", question))
+                answers[question.id] = self._answer(question, next(places))
             else:
                 answers[question.id] = [self._decide(action, next(places)) for action in question.actions]
         return answers
+
+    def _answer(self, question: Interrupt, place: str) -> Any:
+        what = expected(question.response_schema)
+        while True:
+            given = self._line(f"{place}answer{f' ({what})' if what else ''}: ", question)
+            try:
+                return answer_of(given, question.response_schema)
+            except ValueError as error:
+                _tell(str(error))
 
     # -------------------------------------------------------------- decisions
 
@@ -129,11 +139,11 @@ class _Asking:
         shown = writable(safe_terminal(text, keep_newlines=False), sys.stdout.encoding)
         while True:
             try:
-                given = self._read(shown, begin).strip()
+                given = self._read(shown, begin)
             except EOFError:
                 raise Left from None
-            if given != "?" or about is None:
-                return given
+            if given.rstrip() != "?" or about is None:  # one with a blank before it is an answer
+                return given.strip()
             _tell(_in_full(about))
 
 
@@ -170,14 +180,6 @@ def _in_full(about: Action | Interrupt) -> str:
 
 
 # ------------------------------------------------------------------ what was typed
-
-
-def _value(given: str) -> Any:
-    """JSON where it is JSON, else the text itself."""
-    try:
-        return json.loads(given)
-    except ValueError:
-        return given
 
 
 def _arguments(given: str) -> dict[str, Any] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
@@ -20,6 +22,7 @@ from langwire.adapters.cli.words import (
     first_lines,
     flat,
     in_line,
+    indented,
     json_line,
     json_lines,
     record_of,
@@ -58,6 +61,8 @@ _BOXES = {"pending": ("○", ""), "in_progress": ("●", ACCENT), "completed": (
 _TABLE_ROWS = 20
 _OUTPUTS = 5
 _ECHO = 60
+_ROOM = 20
+"""Columns that a line of a text has at least."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -252,8 +257,9 @@ def _table(bundle: Mapping[str, Any]) -> RenderableType | None:
         return None
     table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False, border_style=FAINT, header_style="bold")
     head, *shown = rows[: _TABLE_ROWS + 1]
-    for name in head:
-        table.add_column(Text(shortened(name)), overflow="fold")
+    for place, name in enumerate(head):
+        numbers = all(_NUMBER.fullmatch(row[place]) for row in shown if row[place])
+        table.add_column(Text(shortened(name)), overflow="fold", justify="right" if numbers else "left")
     for row in shown:
         table.add_row(*(Text(shortened(cell)) for cell in row))
     left_out = len(rows) - len(shown) - 1
@@ -272,6 +278,9 @@ class _Fitting:
             yield self.table
         else:
             yield Stack([Text(shortened(json_line(row))) for row in self.rows[: _TABLE_ROWS + 1]], gap=False)
+
+
+_NUMBER = re.compile(r"\s*[-+\u2212]?[\d.,' ]*\d(?:[eE][-+]?\d+)?\s*%?\s*")
 
 
 def _csv_rows(form: Any) -> list[list[str]] | None:
@@ -322,18 +331,54 @@ def question_card(question: Interrupt) -> RenderableType:
 def _action_card(action: Action, allowed: Sequence[DecisionType]) -> RenderableType:
     head = Text.assemble(("? ", f"bold {ACCENT}"), (in_line(action.name), "bold"))
     about: list[RenderableType] = [Text(safe(action.description).strip("\n"), FAINT)] if action.description else []
-    args: list[RenderableType] = [] if action.args in (None, {}) else [Text(json_lines(action.args))]
+    args: list[RenderableType] = [] if action.args in (None, {}) else [_in_full(action.args)]
     below: list[RenderableType] = [*args, *about, *_allowed(action.allowed or allowed)]
     return Stack([head, Hanging("  ", [Stack(below, gap=False)])], gap=False)
 
 
 def _value_card(question: Interrupt) -> RenderableType:
     value = question.value
-    asked = safe(value).strip("\n") if isinstance(value, str) else json_lines(value)
+    asked = Text(safe(value).strip("\n")) if isinstance(value, str) else _in_full(value)
     if question.kind == "breakpoint":
-        asked = f"paused at a breakpoint: {in_line(words(value))}"
-    below = Stack([Text(asked), *_allowed(question.allowed)], gap=False)
+        asked = Text(f"paused at a breakpoint: {in_line(words(value))}")
+    below = Stack([asked, *_allowed(question.allowed)], gap=False)
     return Hanging("? ", [below], style=f"bold {ACCENT}", once=True)
+
+
+_JSON_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_WITH_TEXT = re.compile(rf"( *)({_JSON_STRING}: )?({_JSON_STRING}),?")
+"""A line of indented JSON that holds a string: how far it is indented, its key, and the string."""
+
+
+def _in_full(value: Any) -> RenderableType:
+    """Return a value as JSON, indented, in which a text of several lines stands as such a one."""
+    rows: list[RenderableType] = []
+    for line in indented(value).split("\n"):
+        found = _WITH_TEXT.fullmatch(line)
+        lines = str(json.loads(found[3])).split("\n") if found else []
+        key = f"{found[1]}{found[2] or ''}" if found else ""
+        rows.append(_Lines(line, key, lines) if len(lines) > 1 else Text(safe(line)))
+    return Stack(rows, gap=False)
+
+
+class _Lines:
+    r"""A text of several lines below its key; as JSON where there is no room.
+
+    Each row begins with a bar, also where a line is wrapped, so that none can look like what stands around it. In a
+    line a backslash is `\\`, as in JSON, so that nothing can look like a character that is written out.
+    """
+
+    def __init__(self, line: str, key: str, lines: Sequence[str]) -> None:
+        self.line, self.key, self.lines = line, key, lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        bar = " " * (len(self.key) - len(self.key.lstrip(" "))) + "  │ "
+        if options.max_width < len(bar) + _ROOM:
+            yield Text(safe(self.line))
+            return
+        yield Text.assemble(safe(self.key), (f"{count(len(self.lines), 'line')}:", FAINT))
+        lines = [in_line(line.replace("\\", "\\\\")) for line in self.lines]
+        yield Hanging(bar, [Text("\n".join(lines))], style=FAINT)
 
 
 def _allowed(decisions: Sequence[DecisionType]) -> list[RenderableType]:

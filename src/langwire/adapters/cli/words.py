@@ -66,7 +66,12 @@ def json_line(value: Any) -> str:
 
 def json_lines(value: Any) -> str:
     """Return a value as JSON, indented."""
-    return safe(msgspec.json.format(msgspec.json.encode(jsonable(value)), indent=2).decode())
+    return safe(indented(value))
+
+
+def indented(value: Any) -> str:
+    """Return a value as JSON, indented; not safe yet."""
+    return msgspec.json.format(msgspec.json.encode(jsonable(value)), indent=2).decode()
 
 
 def words(value: Any) -> str:

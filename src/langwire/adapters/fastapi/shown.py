@@ -24,6 +24,7 @@ from langwire.events import (
     Custom,
     Entry,
     Event,
+    Interrupt,
     Media,
     NodeEnd,
     NodeStart,
@@ -70,7 +71,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     (chunks of stream modes that langwire does not model), `inputs` (all that a turn began with, not only what a person
     said), and `artifacts` (what a tool kept for the application). On: `custom` (what nodes write to the stream),
     `nodes` (begin and end of nodes) and `reasoning`. A value whose JSON has more than `max_value` bytes is cut, and a
-    `$truncated` mark says so; None cuts nothing. Text of messages is never cut.
+    `$truncated` mark says so; None cuts nothing. Text of messages is never cut, and neither is a question: nobody is to
+    approve what is not shown.
     """
 
     state: bool = False
@@ -132,7 +134,8 @@ class View:
         if changed is event and fits:
             return line
         stamped = Entry(seq=entry.seq, at_ms=entry.at_ms, event=changed)
-        return self._made.put(key, encode_entry(stamped, max_value_bytes=_cut(change, self._limit)), filing.ids)
+        line = encode_entry(stamped, max_value_bytes=_cut(changed, change, self._limit))
+        return self._made.put(key, line, filing.ids)
 
     def event(self, thread_id: str, event: Event, *, full: bool = False) -> bytes | None:
         """Return the line of an event of a thread's past, `full` with values of any size; None when it is not shown."""
@@ -141,7 +144,7 @@ class View:
             return None
         change, limit = self._changes.get(kind), None if full else self._limit
         changed = event if change is None else change(event, _Filing(self._files, thread_id, limit))
-        return encode(changed, max_value_bytes=_cut(change, limit))
+        return encode(changed, max_value_bytes=_cut(changed, change, limit))
 
 
 # ------------------------------------------------------------------ what is told otherwise
@@ -173,9 +176,9 @@ class _Filing:
 _Change: TypeAlias = Callable[[Any, _Filing], Event]
 
 
-def _cut(change: _Change | None, limit: int | None) -> int | None:
-    # What a person said is text, which is never cut, and blocks, which have been.
-    return None if change is _said else limit
+def _cut(event: Event, change: _Change | None, limit: int | None) -> int | None:
+    # Who decides on a question sees all of it. What a person said is text, never cut, and blocks, which have been.
+    return None if change is _said or isinstance(event, Interrupt) else limit
 
 
 def _without_artifact(event: ToolResult, filing: _Filing) -> Event:

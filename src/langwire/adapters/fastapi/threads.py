@@ -183,16 +183,11 @@ class Threads:
             unfinished=state.unfinished,
             outcome=state.outcome,
             error=state.error,
-            interrupts=tuple(self._told(question) for question in state.interrupts),
+            interrupts=tuple(_told(question) for question in state.interrupts),
             next=state.next,
             checkpoint_id=state.checkpoint_id,
             values=_values(state.values) if self.shown.state else None,
         )
-
-    def _told(self, question: Interrupt) -> Interrupt:
-        """Return a question as its event is told: as plain data, and not larger than is shown."""
-        told = decode(encode(question, max_value_bytes=self.shown.max_value))
-        return told if isinstance(told, Interrupt) else question
 
     async def history(self, session: Session, *, full: bool = False) -> HistoryPage:
         """Return what a thread holds, `full` with values of any size. Reading on from its position misses nothing."""
@@ -349,6 +344,12 @@ def _thread_of(record: SessionRecord) -> Thread:
         outcome=record.outcome,
         error=record.error,
     )
+
+
+def _told(question: Interrupt) -> Interrupt:
+    """Return a question as its event is told: as plain data, and whole."""
+    told = decode(encode(question))
+    return told if isinstance(told, Interrupt) else question
 
 
 def _values(values: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import copy_context
 from functools import partial
 from typing import Any, assert_never
@@ -61,6 +61,7 @@ class Chat:
         self._feed = Feed(self.session, self.widget.tell, self._keep)
         self._home = Home()
         self._telling = self._home.begin(self._follow())
+        self._closing: Sent[None] | None = None
         self.widget.hear(self._hear)
 
     # -------------------------------------------------------------- what code does
@@ -81,11 +82,11 @@ class Chat:
         Returns at once; `await` it for the turn's result. Raises there what `Session.submit` raises. A cell that is
         interrupted while it waits stops the turn.
         """
-        return self._begin(self.session.submit(input))
+        return self._begin(partial(self.session.submit, input))
 
     def answer(self, answers: Mapping[str, Any]) -> Sent[TurnResult]:
         """Answer open questions by their ids, as the buttons do: see `Session.resume`. Returns as `send` does."""
-        return self._begin(self.session.resume(answers))
+        return self._begin(partial(self.session.resume, answers))
 
     def stop(self, reason: str | None = None) -> Sent[bool]:
         """Stop the turn that runs; `await` it for whether nothing of it runs any more."""
@@ -97,17 +98,19 @@ class Chat:
         async def write() -> None:
             to_html(self.transcript, path, title=title)
 
-        if running_loop() is self._home.loop:
+        if running_loop() is self._home.loop or self._home.has_ended():
             to_html(self.transcript, path, title=title)
         else:
             self._home.begin(write()).result()
 
-    def close(self) -> None:
-        """Let go of the thread, and leave in the notebook what would be saved.
+    def close(self) -> Sent[None]:
+        """Let go of the thread, and leave in the notebook what would be saved. Returns at once; may be called again.
 
-        Where the agent was a graph, a turn that runs is stopped.
+        Where the agent was a graph, a turn that runs is stopped. Without a loop, nothing can be sent any more.
         """
-        self._home.begin(self._leave()).add_done_callback(lambda _: self._home.close())
+        if self._closing is None:
+            self._closing = Sent(self._home.begin(self._leave(), last=True), self._home)
+        return self._closing
 
     # -------------------------------------------------------------- how it is shown
 
@@ -122,13 +125,13 @@ class Chat:
 
     # -------------------------------------------------------------- how it is done
 
-    def _begin(self, beginning: Coroutine[Any, Any, Turn]) -> Sent[TurnResult]:
+    def _begin(self, begin: Callable[[], Awaitable[Turn]]) -> Sent[TurnResult]:
         self._cell = copy_context()
-        return Sent(self._home.begin(self._result(beginning)), self._home)
+        return Sent(self._home.begin(self._result(begin)), self._home)
 
-    async def _result(self, beginning: Coroutine[Any, Any, Turn]) -> TurnResult:
+    async def _result(self, begin: Callable[[], Awaitable[Turn]]) -> TurnResult:
         try:
-            turn = await beginning
+            turn = await begin()
         except Exception as error:  # a cell that does not await it would never know
             self._feed.tell({"type": "notice", "text": words_for(error)})
             raise
@@ -154,8 +157,10 @@ class Chat:
             self._telling.cancel()
         self.widget.close()
 
-    def _keep(self, transcript: Transcript) -> None:
-        self._cell.run(self._stage.keep, to_markdown(transcript))
+    async def _keep(self, transcript: Transcript) -> None:
+        story = list(transcript.events())  # as it is now: it grows while a thread makes the text
+        saved = await asyncio.to_thread(lambda: self._stage.forms(to_markdown(story)))
+        self._cell.run(self._stage.put, saved)
 
     def _hear(self, _: Any, content: Any, __: Any) -> None:
         self._home.begin(self._take(content))

@@ -13,7 +13,7 @@ servers of notebooks do when a program talks too much, and asks again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -33,7 +33,8 @@ _SETTLES = (TurnEnd, MessagesRemoved)
 
 
 class Feed:
-    """Tells a thread with `tell`, a function that sends one message; `keep` is given what to save, now and then.
+    """Tells a thread with `tell`, a function that sends one message; `keep` is given what to save, now and then,
+    and waited for.
 
     `pause` and `keep_every` are seconds.
     """
@@ -42,7 +43,7 @@ class Feed:
         self,
         session: Session,
         tell: Callable[[dict[str, Any]], None],
-        keep: Callable[[Transcript], None],
+        keep: Callable[[Transcript], Awaitable[None]],
         *,
         pause: float = PAUSE,
         keep_every: float = KEEP_EVERY,
@@ -54,6 +55,8 @@ class Feed:
         self._count = 0
         self._told = 0
         """The number of the last entry that all views were told."""
+        self._settled = -1
+        """The number of the last entry that was told, and kept where it was to be; -1 before the past is."""
         self._kept_until = 0.0
         self._over = False
         self._moved = asyncio.Event()
@@ -75,15 +78,16 @@ class Feed:
     async def caught_up(self) -> None:
         """Return when all has been told, and kept, that has happened in the thread until now."""
         last = self._session.log.last
-        while self._told < last and not self._over:
+        while self._settled < last and not self._over:
             await self._moved.wait()
 
     async def _run(self) -> None:
         while True:
             _, self.transcript, position = await self._past()
-            self._keep_now()
+            await self._keep_now()
             async with self._session.subscribe(position) as reader:
                 self._told = _number(reader.position)
+                self._settle()
                 try:
                     await self._follow(reader)
                 except ReaderTooSlow:
@@ -120,23 +124,27 @@ class Feed:
             entries = [first]
             while reader.more:
                 entries.append(await anext(reader))
-            self._tell_all(entries)
+            await self._tell_all(entries)
             await asyncio.sleep(self._pause)
 
-    def _tell_all(self, entries: Sequence[Entry]) -> None:
+    async def _tell_all(self, entries: Sequence[Entry]) -> None:
         for batch in batches_of(lines_of(entries)):
             self.tell({"type": "events", "lines": batch})
         self._told = entries[-1].seq
         for entry in entries:
             self.transcript.add(entry.event)
         if monotonic() >= self._kept_until or any(isinstance(entry.event, _SETTLES) for entry in entries):
-            self._keep_now()
+            await self._keep_now()
+        self._settle()
+
+    def _settle(self) -> None:
+        self._settled = self._told
         self._moved.set()
         self._moved = asyncio.Event()
 
-    def _keep_now(self) -> None:
+    async def _keep_now(self) -> None:
         began = monotonic()
-        self._keep(self.transcript)
+        await self._keep(self.transcript)
         took = monotonic() - began
         self._kept_until = began + max(self._keep_every, 20 * took)
 

@@ -2,7 +2,7 @@
 
 What a reader of a conversation is never shown is left out: nodes, the graph's state, chunks of modes that are not
 modelled, what a tool kept for the application. Values above `MAX_VALUE` bytes are cut, but for pictures and displays,
-which are there to be looked at, and for what a person said.
+which are there to be looked at, for what a person said, and for questions: nobody is to approve what is not shown.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from langwire.events import (
     Display,
     Entry,
     Event,
+    Interrupt,
     Media,
     NodeEnd,
     NodeStart,
@@ -31,7 +32,7 @@ MAX_BATCH = 256 * 1024
 """How many characters go in one message, where a single event does not have more."""
 
 _HIDDEN = (NodeStart, NodeEnd, StateSnapshot, StateDelta, Raw)
-_WHOLE = (Media, Display, TurnStart)
+_WHOLE = (Media, Display, TurnStart, Interrupt)
 
 
 def line_of(told: Entry | Event) -> str | None:

@@ -56,13 +56,17 @@ class Stage:
 
     def __init__(self, *, story: str | None = None, below: str = _RERUN) -> None:
         self._key, self._below = token_hex(8), below
-        self._saved = self._forms("")
+        self._saved = self.forms("")
         self._on_display = False
         self.face = Face(story=story, saved=self._key)
 
     def keep(self, markdown: str) -> None:
         """Change what is saved, wherever it is shown."""
-        self._saved = self._forms(markdown)
+        self.put(self.forms(markdown))
+
+    def put(self, saved: dict[str, str]) -> None:
+        """Change what is saved to these `forms`."""
+        self._saved = saved
         if self._on_display:
             display(self._saved, raw=True, display_id=self._key, update=True)
 
@@ -79,6 +83,7 @@ class Stage:
         # Its other forms stand beside it. Empty ones keep a reader who knows no widgets from seeing a bare name.
         display({**data, "text/html": "", "text/plain": ""}, metadata=about, raw=True)
 
-    def _forms(self, markdown: str) -> dict[str, str]:
+    def forms(self, markdown: str) -> dict[str, str]:
+        """Return what is to be saved of a story, by MIME type. May be asked in any thread."""
         text = markdown.strip() or _EMPTY
         return {"text/html": static_html(text, self._key, self._below), "text/plain": text}

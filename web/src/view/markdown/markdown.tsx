@@ -12,6 +12,10 @@ import { Prose } from "./prose.js";
 const MOST_CHARACTERS = 300_000;
 const SHOWN_MS = 1500;
 
+/** What takes longer than two frames to draw is drawn seldom while it is being written: between, the page rests. */
+const MOST_MS = 32;
+const REST = 5;
+
 interface Props {
   text: string;
   open: boolean;
@@ -26,12 +30,23 @@ export const Markdown = memo(function Markdown({ text, open }: Props) {
 function Drawn({ text, open }: Props) {
   const home = useRef<HTMLDivElement>(null);
   const prose = useRef<Prose | null>(null);
+  const rested = useRef(0);
   const { fileUrl } = useContext(Doing);
   useLayoutEffect(() => {
     const element = home.current;
     if (element === null) return;
     prose.current ??= new Prose(element, fileUrl);
-    prose.current.show(text, open);
+    const drawn = prose.current;
+    const draw = () => {
+      const began = performance.now();
+      drawn.show(text, open);
+      const now = performance.now();
+      rested.current = now - began > MOST_MS ? now + REST * (now - began) : 0;
+    };
+    const wait = open ? rested.current - performance.now() : 0;
+    if (wait <= 0) return draw();
+    const timer = setTimeout(draw, wait);
+    return () => clearTimeout(timer);
   }, [text, open]);
   useLayoutEffect(() => {
     const element = home.current;

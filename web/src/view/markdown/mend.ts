@@ -3,7 +3,7 @@
 
 /** A last line that may still become a list, a heading, a quote, a rule, a fence or a table. */
 const UNDECIDED =
-  /(?:^|\n)[ \t]*(?:[-*+_=]+|\d{1,2}[.)]?|#{1,6}|>|`{1,3}[^`\n]*|~{1,3}[^\n]*|\|?[-:| ]*-[-:| ]*)[ \t]*$/;
+  /^[ \t]*(?:[-*+_=]+|\d{1,2}[.)]?|#{1,6}|>|`{1,3}[^`\n]*|~{1,3}[^\n]*|\|?[-:| ]*-[-:| ]*)[ \t]*$/;
 const FENCE = /^(`{3,}(?=[^`]*$)|~{3,})/;
 const LEAD = /^(?:[ \t]|>|[-*+] |\d{1,9}[.)] )*/;
 const CODE = /(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g;
@@ -13,6 +13,9 @@ const HALF_LINK = /!?\[([^[\]\n]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s[^)\
 const OPEN_CODE = /(`+)([^`]*)$/;
 const DANGLING = /(?:^|[^\w*])(\*{1,3}|_{1,3}|~~?)$/;
 
+/** What is longer is no mark of anything. */
+const LONGEST_UNDECIDED = 200;
+
 /** In a longer piece nobody sees one open mark, and looking for it costs more than it is worth. */
 const MOST_CHARACTERS = 5_000;
 
@@ -20,7 +23,7 @@ const MOST_CHARACTERS = 5_000;
 export function mended(text: string): { text: string; unclosed: boolean } {
   const fence = openFence(text);
   if (fence !== null) return { text: withoutHalfFence(text, fence), unclosed: true };
-  const decided = text.replace(UNDECIDED, "");
+  const decided = withoutUndecided(text);
   const begin = decided.lastIndexOf("\n\n") + 1;
   if (decided.length - begin > MOST_CHARACTERS) return { text: decided, unclosed: false };
   return { text: decided.slice(0, begin) + closed(decided.slice(begin)), unclosed: false };
@@ -46,6 +49,12 @@ function withoutHalfFence(text: string, fence: string): string {
   const begin = text.lastIndexOf("\n") + 1;
   const line = text.slice(begin).trim();
   return line && fence.startsWith(line) ? text.slice(0, begin) : text;
+}
+
+function withoutUndecided(text: string): string {
+  const begin = text.lastIndexOf("\n") + 1;
+  const undecided = text.length - begin <= LONGEST_UNDECIDED && UNDECIDED.test(text.slice(begin));
+  return undecided ? text.slice(0, Math.max(0, begin - 1)) : text;
 }
 
 /** The last lines of a text, with what is open in them closed. */

@@ -13,8 +13,8 @@ export interface Surroundings {
   [name: string | symbol]: unknown;
 }
 
-/** A picture that belongs to the thread, not to the web. */
-const OF_THREAD = /^files\/[\w.-]+$/;
+/** A picture that belongs to the thread, not to the web: a name, and no way up. */
+const OF_THREAD = /^files\/(?!\.{1,2}$)[\w.-]+$/;
 
 export const parser = new MarkdownIt({ html: false, linkify: true, breaks: false, typographer: false });
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });

@@ -2,7 +2,7 @@
 
 import { useId, useState } from "preact/hooks";
 import type { Action } from "../../../client/src/events.js";
-import { isCut, isRecord } from "../marks.js";
+import { isCut, isRecord, isRounded } from "../marks.js";
 import { visible, visibleLine } from "../visible.js";
 import { allowed, type Decision, type Word } from "./answering.js";
 import { Arguments } from "./asked.js";
@@ -46,7 +46,12 @@ export function ActionView({ action, schema, decision, decide, busy }: Props) {
         </p>
       )}
       {doing !== "edit" && <Arguments args={shown} />}
-      {isCut(action.args) && <p class="lw-note">Not all of it was told: it cannot be edited here.</p>}
+      {isCut(action.args) && (
+        <p class="lw-note">Not all of it was told. What is not shown cannot be allowed here, only rejected.</p>
+      )}
+      {isRounded(action.args) && (
+        <p class="lw-note">This browser rounds numbers as large as those here: they cannot be edited in it.</p>
+      )}
       {decide && doing === null && (
         <Choice
           action={action}
@@ -91,7 +96,7 @@ interface Choosing {
 }
 
 function Choice({ action, decision, busy, choose }: Choosing) {
-  const words = allowed(action).filter((word) => word !== "edit" || !isCut(action.args));
+  const words = allowed(action).filter((word) => isOffered(word, action.args));
   return (
     <div class="lw-buttons">
       {words.map((word) => (
@@ -108,6 +113,11 @@ function Choice({ action, decision, busy, choose }: Choosing) {
       ))}
     </div>
   );
+}
+
+/** Nobody allows what is not shown, or sends back what was not told. */
+function isOffered(word: Word, args: unknown): boolean {
+  return word === "reject" || (!isCut(args) && (word !== "edit" || !isRounded(args)));
 }
 
 interface Deciding {

@@ -13,7 +13,7 @@ import { ValueView } from "./value.js";
 /** All questions that wait; what was decided is forgotten when others wait. */
 export const Questions = memo(function Questions({ questions }: { questions: readonly Question[]; version: number }) {
   if (questions.length === 0) return null;
-  const key = questions.map((question) => `${question.key}/${question.interrupt.id}`).join();
+  const key = questions.map((question) => `${question.key}/${question.asked}`).join();
   return <Waiting key={key} questions={questions} />;
 });
 
@@ -21,9 +21,16 @@ function Waiting({ questions }: { questions: readonly Question[] }) {
   const deeds = useContext(Doing);
   const [answering] = useState(() => new Answering(questions));
   const [, redraw] = useReducer((count: number) => count + 1, 0);
-  const { busy, trouble, attempt } = useAttempt();
+  const { busy: works, trouble, attempt } = useAttempt();
+  const [done, finish] = useState(false);
+  const busy = works || done; // what was taken is not sent again
   const several = answering.all > 1;
-  const send = () => attempt(() => deeds.answer?.(answering.answers));
+  const once = (deed: () => Promise<void> | undefined) =>
+    attempt(async () => {
+      await deed();
+      finish(true);
+    });
+  const send = () => once(() => deeds.answer?.(answering.answers));
   const give = (question: Question, place: number, answer: unknown) => {
     answering.give(question, place, answer);
     redraw(0);
@@ -52,7 +59,7 @@ function Waiting({ questions }: { questions: readonly Question[] }) {
       )}
       {stopped.length > 0 && answering.all === 0 && goOn && (
         <div class="lw-buttons">
-          <button type="button" class="lw-main" disabled={busy} onClick={() => attempt(goOn)}>
+          <button type="button" class="lw-main" disabled={busy} onClick={() => once(goOn)}>
             Go on
           </button>
         </div>
@@ -105,7 +112,7 @@ function QuestionForm({ question, answering, give, send, busy }: Asking) {
   );
 }
 
-/** Something is done, once; what it failed of is said. */
+/** Something is done; what it failed of is said. */
 export function useAttempt() {
   const [busy, work] = useState(false);
   const [trouble, complain] = useState<string | null>(null);
@@ -116,6 +123,7 @@ export function useAttempt() {
       await deed();
     } catch (error) {
       complain(error instanceof Error ? error.message : String(error));
+    } finally {
       work(false);
     }
   };

@@ -1,5 +1,7 @@
 // Knows how a value stands in a field as text, and what a text in a field means as a value.
 
+import { Digits, isExact, parse } from "../../story/exact.js";
+import { isRounded } from "../marks.js";
 import type { Field } from "./schema.js";
 
 export type Read = { value: unknown } | { error: string } | "missing";
@@ -48,20 +50,25 @@ function isText(value: unknown): boolean {
 }
 
 function nothing(field: Field): Read {
-  if (field.nullable) return { value: null };
-  return field.required || field.given !== undefined ? { error: "must be filled in" } : "missing";
+  if (field.given === undefined && !field.required) return "missing";
+  return field.nullable ? { value: null } : { error: "must be filled in" };
 }
+
+const TOO_LARGE = "too large to be sent exactly";
 
 function number(text: string): Read {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) return { error: "expected a number" };
-  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return { error: "too large to be sent exactly" };
-  return { value };
+  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return { value };
+  const [, sign, digits] = /^([+-]?)0*(\d+)$/.exec(text.trim()) ?? [];
+  if (digits === undefined || !isExact()) return { error: TOO_LARGE };
+  return { value: new Digits(`${sign === "-" ? sign : ""}${digits}`) };
 }
 
 function json(text: string): Read {
   try {
-    return { value: JSON.parse(text) };
+    const value = parse(text);
+    return isRounded(value) ? { error: TOO_LARGE } : { value };
   } catch (error) {
     return { error: `expected JSON: ${(error as Error).message}` };
   }

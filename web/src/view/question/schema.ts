@@ -1,5 +1,6 @@
 // Knows which fields a form has: as a JSON schema says, or, where there is none, as the values themselves suggest.
 
+import { isDigits } from "../../story/exact.js";
 import { isRecord } from "../marks.js";
 
 export type Kind = "line" | "lines" | "integer" | "number" | "boolean" | "choice" | "json";
@@ -39,16 +40,21 @@ interface Place {
 
 /** One field. A default stands there at first where nothing else does. */
 export function fieldOf(name: string, given: unknown, property: unknown, { root, required }: Place): Field {
-  const { schema, nullable } = resolved(property, root);
-  const choices = choicesOf(schema);
+  const resolution = resolved(property, root);
+  const { schema } = resolution;
   const at = given === undefined ? schema["default"] : given;
+  const nullable = resolution.nullable || at === null;
   const hint = typeof schema["description"] === "string" ? schema["description"] : null;
+  const known = choicesOf(schema);
+  const kind = kindOf(schema, known, at);
+  // A box that is not ticked says no: where nothing may be said as well, there are three things to choose from.
+  const three = kind === "boolean" && (nullable || (!required && at === undefined));
   return {
     name,
-    kind: kindOf(schema, choices, at),
+    kind: three ? "choice" : kind,
     required,
-    nullable: nullable || at === null,
-    choices,
+    nullable,
+    choices: three ? [true, false] : known,
     hint,
     given: at,
   };
@@ -98,11 +104,10 @@ function kindOf(schema: Schema, choices: readonly unknown[], given: unknown): Ki
       return given === undefined || given === null || typeof given === "string" ? textKind(given, schema) : "json";
     case "integer":
     case "number":
-    case "boolean":
       // Something else may be there: then it is not lost.
-      return given == null || typeof given === (schema["type"] === "boolean" ? "boolean" : "number")
-        ? schema["type"]
-        : "json";
+      return given == null || isNumber(given) ? schema["type"] : "json";
+    case "boolean":
+      return given == null || typeof given === "boolean" ? "boolean" : "json";
     case undefined:
       return kindOfValue(given);
     default:
@@ -112,8 +117,12 @@ function kindOf(schema: Schema, choices: readonly unknown[], given: unknown): Ki
 
 function kindOfValue(given: unknown): Kind {
   if (typeof given === "string") return textKind(given, {});
-  if (typeof given === "number") return "number";
+  if (isNumber(given)) return "number";
   return typeof given === "boolean" ? "boolean" : "json";
+}
+
+function isNumber(value: unknown): boolean {
+  return typeof value === "number" || isDigits(value);
 }
 
 const LONG = 80;
