@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,11 +91,31 @@ def test_only_a_terminal_gets_styles_and_nobody_who_wants_none(monkeypatch: pyte
     assert "\x1b" not in shown(monkeypatch, file=Screen())
 
 
-def test_the_tour_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("installed", "at", "called"),
+    [
+        ("bin/langwire", "/elsewhere", "langwire"),
+        ("", "here/.venv/bin", ".venv/bin/langwire"),
+        ("", "/elsewhere", "/elsewhere/langwire"),
+    ],
+)
+def test_the_tour_ends_with_what_can_be_typed_next(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    installed: str,
+    at: str,
+    called: str,
+) -> None:
+    """Whether or not the virtual environment is activated."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(shutil, "which", lambda _: installed or None)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / at / "python"))
     assert tour(fast=True) == 0
     told = capsys.readouterr().out
     assert "That was it. Next:" in told
-    assert told.splitlines()[-1].startswith("  langwire serve --demo ")
+    assert told.splitlines()[-1].startswith(f"  {called} serve --demo ")
 
 
 def test_tokens_can_be_watched_unless_it_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+from pathlib import Path
 from textwrap import fill
 from typing import Any, TextIO
 
@@ -77,10 +78,25 @@ async def _chapters(page: _Page, delay: float) -> None:
     await _play(page, build_failing(delay), "Tell me a story")
 
     page.title("That was it. Next:")
-    page.say('langwire run langwire.demo:approval "Write to Ann"   answer the question yourself')
-    page.say('langwire run my_agent.py:graph "hello"               your own agent')
-    page.say('langwire run --json langwire.demo:team "hello"       the same stream as JSON lines')
-    page.say("langwire serve --demo                                all of it on a page, in your browser")
+    us = _command()
+    for words, what in _NEXT:
+        page.say(f"{us} {words:44}  {what}")
+
+
+_NEXT = (
+    ('run langwire.demo:approval "Write to Ann"', "answer the question yourself"),
+    ('run my_agent.py:graph "hello"', "your own agent"),
+    ('run --json langwire.demo:team "hello"', "the same stream as JSON lines"),
+    ("serve --demo", "all of it on a page"),
+)
+
+
+def _command() -> str:
+    """How one calls us: by name, or where it lies, as in a virtual environment that is not activated."""
+    if shutil.which("langwire"):
+        return "langwire"
+    here, there = Path.cwd(), Path(sys.executable).with_name("langwire")
+    return str(there.relative_to(here) if there.is_relative_to(here) else there)
 
 
 async def _play(page: _Page, agent: Any, said: str) -> None:
