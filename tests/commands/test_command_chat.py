@@ -327,6 +327,13 @@ def test_undo_takes_back_the_last_message_and_what_came_of_it(talk: Talk) -> Non
     assert done.out.endswith("[user] one\n\nyou said ['one']\n\n[complete]\n")
 
 
+def test_a_command_that_takes_nothing_is_not_done_when_something_follows(talk: Talk) -> None:
+    """It may take back what somebody did not mean."""
+    done = talk("echo", "one", "/undo that typo", "/history")
+    assert "langwire: /undo takes nothing more: take back your last message and what came of it" in done.lines
+    assert "langwire: taken back: one" not in done.lines
+
+
 def test_undo_takes_back_an_open_question(talk: Talk) -> None:
     done = talk("asking", "hi", EOFError(), "/undo", "hi again", "Ann")
     assert (done.code, "got 'Ann'" in done.out) == (0, True)

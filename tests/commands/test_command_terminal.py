@@ -137,7 +137,7 @@ def test_the_line_to_edit_begins_with_the_arguments_there_are(terminal: Open) ->
     at = terminal("run", f"{QUIRKS}:deciding", "hi")
     at.expect("[res]pond? ")
     at.type("e\r")
-    at.expect(r'nothing to go back): {"to": "zo')
+    at.expect(r'an empty line goes back): {"to": "zo')
     at.expect(r'\u202e", "n": 0}')
     at.type(f"{BACKSPACE}\r")
     at.expect("that is not JSON: ")

@@ -149,6 +149,11 @@ test("several answers are sent together, and may change until then (parallel que
   expect(answer).toHaveBeenCalledExactlyOnceWith({ q1: [{ type: "approve" }, { type: "approve" }], q2: "Zoë" });
 });
 
+test("what hides in a question is written out", () => {
+  for (const value of ["Pay \u202eevil\u001b[2J?", { question: "Pay \u202eevil\u001b[2J?" }])
+    expect(staged({ value }).stage.group("an answer").textContent).toContain("Pay \\u202eevil\\x1b[2J?");
+});
+
 test("a question is answered in words", async () => {
   const { stage, answer } = staged({ value: { question: "Your **name**?", options: ["Ann", "Bob"] } });
   expect(stage.text("strong")).toBe("name");

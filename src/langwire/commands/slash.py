@@ -33,6 +33,8 @@ async def take(talk: Conversation, line: str) -> None:
         say(f"there is no /{name.strip():.40}: expected {names}; a message that begins with / is sent as //")
     elif command.takes.isupper() and not given.strip():
         say(f"/{name} expected {command.takes}: {command.does}")
+    elif given.strip() and not command.takes:  # it may take something back: better asked again than done by mistake
+        say(f"/{name} takes nothing more: {command.does}")
     else:
         await command.do(talk, given.strip())
 

@@ -107,7 +107,7 @@ class _Asking:
                 _tell(str(error))
         given = _editable(action.args, sys.stdout.encoding)
         while True:
-            given = self._line("new arguments (a JSON object, nothing to go back): ", begin=given)
+            given = self._line("new arguments (a JSON object; an empty line goes back): ", begin=given)
             if not given:
                 return None
             args = _arguments(given)
@@ -129,7 +129,7 @@ class _Asking:
                 return None
 
     def _respond(self, action: Action) -> Decision | None:
-        message = self._line(f"what {action.name} would return (nothing to go back): ")
+        message = self._line(f"what {action.name} would return (an empty line goes back): ")
         return respond(message) if message else None
 
     # -------------------------------------------------------------- one line

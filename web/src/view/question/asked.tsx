@@ -7,20 +7,20 @@ import { Markdown } from "../markdown/markdown.js";
 import { isRecord } from "../marks.js";
 import { memo } from "../memo.js";
 import { Named, Value } from "../value.js";
-import { visibleLine } from "../visible.js";
+import { visible, visibleLine } from "../visible.js";
 
 const WORDS = ["question", "message", "prompt", "text", "description", "title"];
 
 /** A question for a value, as it was put. */
 export function Asked({ value }: { value: unknown }) {
-  if (typeof value === "string") return <Markdown text={value} open={false} />;
+  if (typeof value === "string") return <Markdown text={visible(value)} open={false} />;
   if (!isRecord(value)) return value == null ? null : <Value value={value} whole />;
   const key = WORDS.find((name) => typeof value[name] === "string" && value[name]);
   if (key === undefined) return <Named values={value} whole />;
   const { [key]: words, ...rest } = value;
   return (
     <>
-      <Markdown text={String(words)} open={false} />
+      <Markdown text={visible(String(words))} open={false} />
       {Object.keys(rest).length > 0 && <Named values={rest} whole />}
     </>
   );
