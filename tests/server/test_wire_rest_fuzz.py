@@ -103,6 +103,7 @@ OPERATIONS = [
     "PATCH /chat/threads/{thread_id}",
     "DELETE /chat/threads/{thread_id}",
     "GET /chat/threads/{thread_id}/history",
+    "GET /chat/threads/{thread_id}/export",
     "POST /chat/threads/{thread_id}/submit",
     "POST /chat/threads/{thread_id}/resume",
     "POST /chat/threads/{thread_id}/continue",

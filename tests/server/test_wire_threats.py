@@ -41,6 +41,7 @@ ROWS: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/threads/{thread_id}"): {"json": {"title": "mine now"}},
     ("DELETE", "/threads/{thread_id}"): {},
     ("GET", "/threads/{thread_id}/history"): {},
+    ("GET", "/threads/{thread_id}/export"): {},
     ("GET", "/threads/{thread_id}/events"): {},
     ("SOCKET", "/threads/{thread_id}/socket"): {},
     ("POST", "/threads/{thread_id}/submit"): {"json": {"input": "hi", "when_busy": "replace"}},
