@@ -15,6 +15,7 @@ SERVERS = {"fastapi_app.py"}
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name not in SERVERS)
 
 
+@pytest.mark.filterwarnings("ignore:Deprecated in traitlets:DeprecationWarning")  # of the oldest anywidget
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_runs_from_top_to_bottom_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     run_page(page, tmp_path)
