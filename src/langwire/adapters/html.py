@@ -7,7 +7,7 @@ nothing else: what a model or a tool said cannot run, and nothing is loaded. Who
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -19,6 +19,7 @@ from langwire.adapters._shared.bundle import bundled, csp_hash
 from langwire.adapters._shared.stories import Story, told
 from langwire.adapters.markdown import to_markdown
 from langwire.core.codec import encode, encode_entry
+from langwire.core.transcript import Transcript
 from langwire.events import (
     Display,
     Entry,
@@ -60,7 +61,7 @@ def to_html(story: Story, file: str | PathLike[str] | TextIO | None = None, *, t
     `story` is a `Transcript` (a `TurnResult`, too), or its events, or the entries of a log, which add times. `title`
     stands above it. A value above 1 MiB of JSON is cut, a picture above 16 MiB. Raises what writing raises.
     """
-    page = _page(list(told(story)), title or TITLE)
+    page = _page(list(story.events() if isinstance(story, Transcript) else story), title or TITLE)
     if isinstance(file, (str, PathLike)):
         Path(file).write_text(page, "utf-8", newline="\n")
     elif file is not None:
@@ -77,9 +78,9 @@ def content_policy() -> str:
     )
 
 
-def _page(story: list[_Stamped], title: str) -> str:
-    lines = [_line(event, at_ms, seq) for seq, (event, at_ms) in enumerate(_joined(story), 1)]
-    text = to_markdown(_entries(story))
+def _page(story: Sequence[Event | Entry], title: str) -> str:
+    lines = [_line(event, at_ms, seq) for seq, (event, at_ms) in enumerate(_joined(told(story)), 1)]
+    text = to_markdown(story)
     text = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…\n"
     return f"""<!doctype html>
 <html lang="en">
@@ -119,11 +120,6 @@ def _line(event: Event, at_ms: int | None, seq: int) -> str:
     if at_ms is None:
         return encode(event, max_value_bytes=most).decode()
     return encode_entry(Entry(seq=seq, at_ms=at_ms, event=event), max_value_bytes=most).decode()
-
-
-def _entries(story: Iterable[_Stamped]) -> Iterator[Event | Entry]:
-    for seq, (event, at_ms) in enumerate(story, 1):
-        yield event if at_ms is None else Entry(seq=seq, at_ms=at_ms, event=event)
 
 
 def _joined(story: Iterable[_Stamped]) -> Iterator[_Stamped]:

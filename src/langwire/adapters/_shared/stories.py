@@ -23,10 +23,19 @@ def told(story: Story) -> Iterator[tuple[Event, int | None]]:
 
 def said_in(given: Any) -> Iterator[tuple[str | None, str]]:
     """Yield the id and the text of each message of a person in a turn's input. What is no text is named."""
-    for fields in _messages_in(given):
+    for fields in messages_in(given):
         if role_of(fields) == "user":
             id = fields.get("id")
             yield id if isinstance(id, str) else None, text_of(fields.get("content"))
+
+
+def messages_in(given: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the fields of an input's messages. Text is one if it is all of the input; in a state it may be anything."""
+    for value in (given, *dict(state_items(given)).values()):
+        for raw in cast("list[Any]", value) if isinstance(value, list) else (value,):
+            fields = coerce(raw) if raw is given or not isinstance(raw, str) else None
+            if fields is not None:
+                yield fields
 
 
 def text_of(content: Any) -> str:
@@ -45,11 +54,3 @@ def _block_text(block: Any) -> str:
         if isinstance(said, str)
         else f"[{fields.get('type', 'content')} {fields.get('mime_type') or ''}".strip() + "]"
     )
-
-
-def _messages_in(given: Any) -> Iterator[Mapping[str, Any]]:
-    for value in (given, *dict(state_items(given)).values()):
-        for raw in cast("list[Any]", value) if isinstance(value, list) else (value,):
-            fields = coerce(raw) if raw is given or not isinstance(raw, str) else None
-            if fields is not None:
-                yield fields

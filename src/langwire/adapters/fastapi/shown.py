@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
+from langwire.adapters._shared.stories import messages_in
 from langwire.adapters.fastapi.files import Files
 from langwire.core._guards import is_list, is_mapping
-from langwire.core._messages import coerce, role_of
-from langwire.core._updates import state_items
+from langwire.core._messages import role_of
 from langwire.core.codec import encode, encode_entry
 from langwire.errors import InputTooLarge
 from langwire.events import (
@@ -192,17 +192,8 @@ def _by_reference(event: Media, filing: _Filing) -> Event:
 
 def _said(event: TurnStart, filing: _Filing) -> Event:
     """Leave of an input what a person said, with the files in it by reference."""
-    messages = [_message(fields, filing) for fields in _messages_in(event.input) if role_of(fields) == "user"]
+    messages = [_message(fields, filing) for fields in messages_in(event.input) if role_of(fields) == "user"]
     return replace(event, input={"messages": messages} if messages else None)
-
-
-def _messages_in(given: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the fields of an input's messages. Text is one if it is all of the input; in a state it may be anything."""
-    for value in (given, *dict(state_items(given)).values()):
-        for raw in cast("list[Any]", value) if isinstance(value, list) else (value,):
-            fields = coerce(raw) if raw is given or not isinstance(raw, str) else None
-            if fields is not None:
-                yield fields
 
 
 def _message(fields: Mapping[str, Any], filing: _Filing) -> dict[str, Any]:
